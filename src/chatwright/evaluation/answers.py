@@ -1,0 +1,123 @@
+"""Test prompts, and what models answered to them: one JSONL file per model and decoding, written whole.
+
+In: prompts with what is known of them; answers of an engine.  Out: files that a stage which broke off reads again
+instead of asking once more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chatwright.errors import InputError
+from chatwright.text.conversation import Conversation
+from chatwright.text.files import open_files
+from chatwright.text.records import records_of
+
+
+@dataclass(frozen=True)
+class TestPrompt:
+    """A conversation that waits for an answer, and the facts by which a judge will know a right one."""
+
+    __test__ = False  # a name that pytest would otherwise collect
+
+    prompt: Conversation
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Said:
+    """The `sample`-th answer to test prompt number `prompt`; `tokens` counts, `ended` tells if the model ended it."""
+
+    prompt: int
+    sample: int
+    text: str
+    tokens: int
+    ended: bool
+
+
+def read_test_prompts(path: Path, most: int | None = None) -> list[TestPrompt]:
+    """The first `most` prompts of JSONL files; raises InputError naming file and line where one is unusable."""
+    found: list[TestPrompt] = []
+    for file in open_files(path):
+        for record in records_of(file):
+            if most is not None and len(found) >= most:
+                return found
+            found.append(_test_prompt(record.value, record.where))
+    if not found:
+        raise InputError(f'{path} holds no prompts; give lines such as {{"prompt": [messages]}}')
+    return found
+
+
+def _test_prompt(value: Any, where: str) -> TestPrompt:
+    if not isinstance(value, Mapping) or "prompt" not in value:
+        raise InputError(
+            f'{where}: a test prompt is {{"prompt": [messages], "facts": {{...}}}}; this line has no prompt'
+        )
+    prompt, facts = value["prompt"], value.get("facts") or {}
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    conversation = Conversation.from_messages(messages, where=where)
+    if conversation.last.role != "user":
+        raise InputError(f"{where}: a prompt must end with a user's message; leave the answer out")
+    if not isinstance(facts, Mapping):
+        raise InputError(f"{where}: facts must be an object, found {type(facts).__name__}")
+    return TestPrompt(conversation, facts)
+
+
+def answers_to_jsonl(answers: Sequence[Said]) -> str:
+    return "".join(json.dumps(asdict(answer), ensure_ascii=False) + "\n" for answer in answers)
+
+
+def read_answers(path: Path, expected: int) -> list[Said] | None:
+    """The answers of a file that holds as many as expected; None if it is absent or not whole, and must be made anew."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: answers may hold other line ends
+        answers = [Said(**json.loads(line)) for line in lines if line]
+    except (OSError, ValueError, TypeError):
+        return None
+    return answers if len(answers) == expected else None
+
+
+def read_examples(path: Path, most: int | None = None) -> list[tuple[Conversation, Mapping[str, Any]]]:
+    """The first `most` demonstrations of JSONL files that end with an answer, with their facts."""
+    found: list[tuple[Conversation, Mapping[str, Any]]] = []
+    for file in open_files(path):
+        for record in records_of(file):
+            if most is not None and len(found) >= most:
+                return found
+            value = record.value
+            if not isinstance(value, Mapping) or "messages" not in value:
+                raise InputError(f'{record.where}: a demonstration is {{"messages": [...]}}; this line has no messages')
+            conversation = Conversation.from_messages(value["messages"], where=record.where)
+            if conversation.last.role == "assistant":
+                found.append((conversation, value.get("facts") or {}))
+    return found
+
+
+def prompted_with(
+    examples: Sequence[tuple[Conversation, Mapping[str, Any]]],
+    prompt: Conversation,
+    encode: Callable[[str], Sequence[int]],
+    room: int,
+    *,
+    most: int = 6,
+) -> str:
+    """A prompt for a model that only continues texts: as many short examples as fit in `room` tokens, then the prompt."""
+    asked = _as_lines(prompt) + "\nAssistant:"
+    left = room - len(encode(asked))
+    kept: list[str] = []
+    for conversation, _ in examples:
+        text = _as_lines(conversation) + "\n\n"
+        size = len(encode(text))
+        if len(kept) < most and size <= min(left, room // 3):
+            kept.append(text)
+            left -= size
+    return "".join(kept) + asked
+
+
+def _as_lines(conversation: Conversation) -> str:
+    """One line per message: line ends inside a message become spaces, because a line's end ends an answer."""
+    return "\n".join(f"{m.role.capitalize()}: {' '.join(m.content.split())}" for m in conversation.messages)

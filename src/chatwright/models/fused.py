@@ -1,0 +1,182 @@
+"""Hand-written backward passes for the steps between two matrix products.
+
+On a CPU a small model spends most of its time there: autograd records a node and a buffer for every product, sum and
+copy. Each function here is one node that keeps only what its backward pass needs. They compute what the plain
+formulas in their docstrings say, in the dtype of their input (statistics in float32), and `tests/test_models_fused.py`
+holds values and gradients against those formulas.
+
+Shapes: B rows, T tokens, H heads, D head width, W width, F feed-forward width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["causal_attention", "gated_silu", "next_token_loss", "rms_norm", "rotate"]
+
+
+def _rotated(x: Tensor, cosine: Tensor, sine: Tensor, out: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    left, right = out.chunk(2, dim=-1)
+    torch.mul(first, cosine, out=left).addcmul_(second, sine, value=-1)
+    torch.mul(second, cosine, out=right).addcmul_(first, sine)
+    return out
+
+
+class _Rotate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        return _rotated(x, cosine, sine, torch.empty_like(x))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cosine, sine = ctx.saved_tensors  # the inverse of a rotation is its transpose
+        return _rotated(gradients[0], cosine, -sine, torch.empty_like(gradients[0])), None, None
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """[a cos - b sin, b cos + a sin] for the halves a, b of each head's vector in x [B, T, H, D]."""
+    rotated: Tensor = _Rotate.apply(x, cosine, sine)
+    return rotated
+
+
+class _CausalAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, read: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor) -> Tensor:
+        batch, length, triple, head_width = read.shape
+        heads = triple // 3
+        turned = read.new_empty(batch, length, 2 * heads, head_width)
+        _rotated(read[:, :, : 2 * heads], cosine, sine, turned)
+        queries, keys = (_by_head(part) for part in turned.split(heads, dim=2))
+        values = _by_head(read[:, :, 2 * heads :])
+        scores = torch.bmm(queries.mul_(head_width**-0.5), keys.transpose(1, 2))
+        scores.view(batch, heads, length, length).add_(mask)
+        weights = torch.softmax(scores, dim=-1)
+        ctx.save_for_backward(queries, keys, values, weights, cosine, sine)
+        looked = torch.bmm(weights, values).view(batch, heads, length, head_width)
+        return looked.transpose(1, 2).reshape(batch, length, heads * head_width)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        queries, keys, values, weights, cosine, sine = ctx.saved_tensors
+        rows, length, head_width = queries.shape
+        batch = len(gradients[0])
+        heads = rows // batch
+        gradient = _by_head(gradients[0].view(batch, length, heads, head_width))
+        scores = torch._softmax_backward_data(torch.bmm(gradient, values.transpose(1, 2)), weights, -1, weights.dtype)
+        turned = gradient.new_empty(batch, length, 2 * heads, head_width)
+        into_queries = torch.bmm(scores, keys).mul_(head_width**-0.5)
+        turned[:, :, :heads] = into_queries.view(batch, heads, length, head_width).transpose(1, 2)
+        into_keys = torch.bmm(scores.transpose(1, 2), queries)
+        turned[:, :, heads:] = into_keys.view(batch, heads, length, head_width).transpose(1, 2)
+        read = gradient.new_empty(batch, length, 3 * heads, head_width)
+        _rotated(turned, cosine, -sine, read[:, :, : 2 * heads])
+        into_values = torch.bmm(weights.transpose(1, 2), gradient)
+        read[:, :, 2 * heads :] = into_values.view(batch, heads, length, head_width).transpose(1, 2)
+        return read, None, None, None
+
+
+def _by_head(x: Tensor) -> Tensor:
+    """[B, T, H, D] as one matrix per head, [B H, T, D], contiguous: what a batched product reads fastest."""
+    return x.transpose(1, 2).reshape(-1, x.shape[1], x.shape[3])
+
+
+def causal_attention(read: Tensor, cosine: Tensor, sine: Tensor, mask: Tensor) -> Tensor:
+    """softmax(q k' / sqrt(D) + mask) v with rotated q and k; `read` [B, T, 3 H, D] holds q, k and v.
+
+    `mask` [T, T] or [B, 1, T, T] is 0 where a token may look and -inf elsewhere. All T x T weights are kept for the
+    backward pass: meant for training on contexts of a few hundred tokens, where it is several times faster on a CPU
+    than PyTorch's flash kernel (`benchmarks/training.py`). Returns [B, T, H D].
+    """
+    looked: Tensor = _CausalAttention.apply(read, cosine, sine, mask)
+    return looked
+
+
+class _GatedSilu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, risen: Tensor) -> Tensor:
+        gate, up = risen.chunk(2, dim=-1)
+        open_ = torch.nn.functional.silu(gate)
+        ctx.save_for_backward(risen, open_)
+        return open_ * up
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        risen, open_ = ctx.saved_tensors
+        gate, up = risen.chunk(2, dim=-1)
+        out = torch.empty_like(risen)
+        into_gate, into_up = out.chunk(2, dim=-1)
+        torch.mul(gradients[0], open_, out=into_up)
+        into_gate.copy_(torch.ops.aten.silu_backward(gradients[0] * up, gate))
+        return out
+
+
+def gated_silu(risen: Tensor) -> Tensor:
+    """silu(gate) * up for the halves gate, up of `risen` [B, T, 2 F]."""
+    gated: Tensor = _GatedSilu.apply(risen)
+    return gated
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        length = torch.linalg.vector_norm(flat, dim=-1, keepdim=True, dtype=torch.float32 if x.dtype != torch.float64 else None)
+        inverse = (length * length / x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
+        normal = flat * inverse
+        ctx.save_for_backward(normal, inverse, weight)
+        return (normal * weight.to(x.dtype)).view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        normal, inverse, weight = ctx.saved_tensors
+        gradient = gradients[0].reshape_as(normal)
+        product = gradient * normal
+        into_weight = product.sum(dim=0, dtype=weight.dtype)
+        lowered = weight.to(gradient.dtype)
+        share = torch.mv(product, lowered).div_(normal.shape[-1]).unsqueeze_(-1)  # mean of (gradient weight normal)
+        into_x = (gradient * lowered).addcmul_(normal, share, value=-1).mul_(inverse)
+        return into_x.view_as(gradients[0]), into_weight, None
+
+
+def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """x / sqrt(mean(x^2) + epsilon) * weight, for x [..., W]."""
+    normal: Tensor = _RMSNorm.apply(x, weight, epsilon)
+    return normal
+
+
+class _NextTokenLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        lowered = matrix.to(vectors.dtype)
+        logits = torch.mm(vectors, lowered.t()).to(matrix.dtype)
+        row = torch.arange(len(targets), device=targets.device)
+        right = logits[row, targets]
+        share = torch.softmax(logits, dim=-1)
+        # log softmax of the target, from the logits and not from the share, which may have rounded to 0
+        losses = torch.logsumexp(logits, dim=-1) - right
+        share[row, targets] -= 1
+        ctx.save_for_backward(vectors, lowered, share.mul_(weights[:, None]).to(vectors.dtype))
+        return torch.dot(losses, weights)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        vectors, lowered, share = ctx.saved_tensors
+        scale = gradients[0]
+        into_vectors = torch.mm(share, lowered).mul_(scale.to(share.dtype))
+        into_matrix = torch.mm(share.t(), vectors).to(scale.dtype).mul_(scale)
+        return into_vectors, into_matrix, None, None
+
+
+def next_token_loss(vectors: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Sum of weights * -log softmax(vectors matrix')[targets]: the output layer and its loss as one node.
+
+    `vectors` [N, W], `matrix` [V, W] float32, `targets` LongTensor [N], `weights` float32 [N]. Gradients of the logits
+    are formed in the forward pass, so no second pass over [N, V] is needed. Returns a float32 scalar.
+    """
+    loss: Tensor = _NextTokenLoss.apply(vectors, matrix, targets, weights)
+    return loss

@@ -1,0 +1,83 @@
+"""Recipes: one TOML file, one table per stage in order; running one leaves a folder per stage, a summary and a report.
+
+In: a recipe, overrides (`table.key=value`).  Out: `<run>/<table>/` for every table, `village/`, `recipe.json`,
+`report.html` and, last, `summary.json`. Everything is checked before the first stage starts. Running a recipe again
+skips stages that are complete, goes on with the one that broke off and says why it does one anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chatwright.disk import to_json, write_atomically
+from chatwright.errors import ConfigError
+from chatwright.recipe_file import Recipe, Step, read_recipe
+from chatwright.registry import STAGES, nearest
+from chatwright.runs import hold, open_stage, using_rates
+from chatwright.summary import summarize
+
+__all__ = ["STAGES", "Recipe", "Step", "read_recipe", "run_recipe"]
+
+
+def run_recipe(path: Path, *, out: Path, settings: Sequence[str] = (), until: str | None = None) -> Path:
+    """Run a recipe's stages in order into `out`, as far as they are not complete; returns `out`.
+
+    `settings` are overrides such as `ppo.kl_coefficient=0.05`; `until` names the last table to run, and a run that
+    stops there leaves no summary. Raises ConfigError, before anything is written, for any mistake in the recipe.
+    """
+    recipe = read_recipe(path, out=out, settings=settings)
+    steps = _steps_until(recipe, until)
+    lock = hold(out)
+    try:
+        summary = out / "summary.json"
+        earlier = summary.read_bytes() if summary.is_file() else b""
+        before = [_done(out / step.table) for step in recipe.steps]
+        summary.unlink(missing_ok=True)  # never beside stages that are being done anew, or have failed
+        write_atomically(out / "recipe.json", to_json(_described(recipe)))
+        with using_rates(recipe.rates):
+            if recipe.village is not None:
+                _write_village(recipe.village, out / "village")
+            for step in steps:
+                step.entry.run(step.config)
+        is_unchanged = earlier != b"" and before == [_done(out / step.table) for step in recipe.steps]
+        if is_unchanged and (out / "report.html").is_file():
+            write_atomically(summary, earlier)
+        elif len(steps) == len(recipe.steps):
+            from chatwright.evaluation.report import write_report
+
+            content = to_json(summarize(out, recipe.name, [(step.table, step.stage) for step in recipe.steps]))
+            write_report(out)
+            write_atomically(summary, content)
+    finally:
+        lock.release()
+    return out
+
+
+def _done(folder: Path) -> bytes:
+    done = folder / "done.json"
+    return done.read_bytes() if done.is_file() else b""
+
+
+def _steps_until(recipe: Recipe, until: str | None) -> tuple[Step, ...]:
+    tables = [step.table for step in recipe.steps]
+    if until is None:
+        return recipe.steps
+    if until not in tables:
+        raise ConfigError(f"--until {until}: the recipe has no such table; {nearest(until, tables)}")
+    return recipe.steps[: tables.index(until) + 1]
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    steps = [{"table": step.table, "stage": step.stage, "parents": step.parents} for step in recipe.steps]
+    return {"name": recipe.name, "stages": steps, "village": recipe.village, "rates": recipe.rates}
+
+
+def _write_village(config: Any, folder: Path) -> None:
+    from chatwright.village import write_village
+
+    with open_stage("village", config, out=folder) as stage:
+        if not stage.complete:
+            write_village(config, folder)
+            stage.finish()

@@ -1,0 +1,146 @@
+"""Collect: the model answers every prompt several times, and the answers are ranked.
+
+In: a chat model and prompts.  Out: `answers.jsonl`, what there is to rank; and `rankings.jsonl`, ranked by a simulated
+labeler where one is named. Nobody but the model writes answers; the same answer twice is kept once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatwright.artefacts import load_language_model
+from chatwright.errors import ConfigError, InputError
+from chatwright.feedback.rankings import Ranking, ranking_to_dict
+from chatwright.generation.engine import Engine
+from chatwright.generation.sampling import Sampling, seeds_of
+from chatwright.runs import open_stage
+from chatwright.text.conversation import Conversation
+from chatwright.text.records import read_prompts
+from chatwright.village.judge import Judge
+from chatwright.village.labeler import Labeler
+from chatwright.world import open_world
+
+PROMPTS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """Settings of `collect`."""
+
+    out: Path
+    model: Path
+    """The model that answers."""
+    prompts: list[str]
+    answers: int = 9
+    """Answers sampled for each prompt, 4 to 9; fewer are kept where some are the same."""
+    temperature: float = 1.1
+    top_p: float = 1.0
+    max_tokens: int = 64
+    labeler: Path | None = None
+    """Folder of a village, whose simulated labeler ranks; None: people will."""
+    noise: float = 0.12
+    """Share of distinguishable pairs that the simulated labeler puts in the wrong order."""
+    tie: float = 0.1
+    """Differences in the true score below this are ties to the simulated labeler."""
+    seed: int = 1
+    threads: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.answers <= 9:
+            raise ConfigError(f"collect.answers is {self.answers}; people rank 4 to 9 answers at a time")
+        if not 0 <= self.noise < 0.5:
+            raise ConfigError(f"collect.noise is {self.noise}; it must lie in [0, 0.5)")
+
+
+def collect(config: CollectConfig) -> Path:
+    """Sample, drop what was said twice, rank, and count."""
+    world = open_world(config.device, config.precision, config.threads)
+    parents = {"model": config.model}
+    inputs = [Path(path) for path in config.prompts] + ([config.labeler] if config.labeler else [])
+    with open_stage("collect", config, out=config.out, parents=parents, inputs=inputs) as run:
+        if run.complete:
+            return run.folder
+        model, tokenizer = load_language_model(config.model, world=world)
+        prompts = read_prompts(config.prompts)
+        if not prompts:
+            raise InputError(f"{', '.join(map(str, config.prompts))}: there is no prompt to answer")
+        labeler = None
+        if config.labeler is not None:
+            labeler = Labeler(Judge.load(config.labeler), seed=config.seed, noise=config.noise, tie=config.tie)
+        engine = Engine(model, tokenizer, world, batch=128)
+        sampling = Sampling(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+        start, rows = 0, []
+        if (latest := run.latest()) is not None:
+            start = latest[0]
+            rows = json.loads((latest[1] / "rows.json").read_text(encoding="utf-8"))
+        for first in range(start, len(prompts), PROMPTS_AT_ONCE):
+            chunk = prompts[first : first + PROMPTS_AT_ONCE]
+            asked = [conversation for conversation, _ in chunk for _ in range(config.answers)]
+            seeds = seeds_of(config.seed, len(asked), start=first * config.answers)
+            said = engine.chat(asked, sampling, seeds=seeds)
+            run.meter.add(tokens=sum(len(answer.tokens) for answer in said))
+            for place, (conversation, facts) in enumerate(chunk):
+                own = said[place * config.answers : (place + 1) * config.answers]
+                texts = list(dict.fromkeys(answer.text for answer in own if answer.ended and answer.text.strip()))
+                rows.append(_row(conversation, facts, texts, labeler, first + place, str(config.model)))
+            done = min(first + PROMPTS_AT_ONCE, len(prompts))
+            run.progress(done, len(prompts))
+            if run.should_save(done):
+                with run.checkpoint(done) as folder:
+                    (folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+        run.write("answers.jsonl", _lines([{key: row[key] for key in ("prompt", "answers", "source", "facts")} for row in rows]))
+        ranked = [row for row in rows if row.get("ranks") is not None and len(row["answers"]) >= 2]
+        if labeler is not None:
+            run.write("rankings.jsonl", _lines(ranked))
+        for row in rows[:8]:
+            answers = [f"{rank}. {text}" for text, rank in zip(row["answers"], row.get("ranks") or ["-"] * 9, strict=False)]
+            run.sample(row["prompt"][-1]["content"], "\n".join(sorted(answers)))
+        return run.finish(
+            summary=_summary(config, rows, ranked), tokens_per_second=run.meter.tokens / run.meter.seconds
+        )
+
+
+def _row(
+    conversation: Conversation,
+    facts: Mapping[str, Any],
+    texts: list[str],
+    labeler: Labeler | None,
+    index: int,
+    source: str,
+) -> dict[str, Any]:
+    """A prompt with its distinct answers, ranked if there is a labeler."""
+    if labeler is None or not texts:
+        return {"prompt": conversation.to_dicts(), "answers": texts, "source": source, "facts": dict(facts)}
+    ranks, gold = labeler.rank(conversation, facts, texts, index=index)
+    ranking = Ranking(conversation, tuple(texts), ranks, "simulated", source, dict(facts), gold)
+    return ranking_to_dict(ranking)
+
+
+def _summary(config: CollectConfig, rows: list[dict[str, Any]], ranked: list[dict[str, Any]]) -> dict[str, Any]:
+    """How much there is to learn from."""
+    pairs = untied = 0
+    for row in ranked:
+        ranks = row["ranks"]
+        for place, rank in enumerate(ranks):
+            pairs += len(ranks) - place - 1
+            untied += sum(rank != other for other in ranks[place + 1 :])
+    return {
+        "prompts": len(rows),
+        "prompts_ranked": len(ranked),
+        "answers_sampled": len(rows) * config.answers,
+        "answers_distinct": sum(len(row["answers"]) for row in rows),
+        "pairs": pairs,
+        "pairs_untied": untied,
+        "labeler": "simulated" if config.labeler else None,
+        "noise": config.noise if config.labeler else None,
+    }
+
+
+def _lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

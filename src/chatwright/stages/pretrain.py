@@ -1,0 +1,228 @@
+"""Pretrain: learn a language from token files, from scratch or from an earlier model.
+
+In: a `tokenize` folder.  Out: `model/`, a base model that goes on with texts; its bits per byte on held-out documents
+beside an n-gram model counted on the same training tokens and beside the untrained model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatwright.artefacts import load_language_model, save_model
+from chatwright.disk import require
+from chatwright.errors import ConfigError
+from chatwright.evaluation.language_model import bits_per_byte
+from chatwright.evaluation.ngram import ngram_bits_per_byte
+from chatwright.generation.engine import Engine
+from chatwright.generation.sampling import Sampling, seeds_of
+from chatwright.models.heads import LanguageModel, count_parameters, training_flops_per_token
+from chatwright.models.transformer import Transformer, TransformerConfig
+from chatwright.runs import StageFolder, open_stage
+from chatwright.text.token_files import TokenFile
+from chatwright.text.tokenizer import Tokenizer
+from chatwright.training.batches import TokenWindows
+from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.loop import train_steps
+from chatwright.training.losses import language_loss
+from chatwright.training.optimizers import Optimizer, Schedule
+from chatwright.world import World, open_world, seed_everything
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Settings of `pretrain`. `depth` is the one dial; what is None is derived from it."""
+
+    out: Path
+    tokens: Path
+    """Folder that `tokenize` wrote."""
+    base: Path | None = None
+    """Go on from this model instead of starting from scratch; its shape and tokenizer are kept."""
+    depth: int = 4
+    """Layers; the width is 48 times as much."""
+    width: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    norm_queries: bool = False
+    context: int = 256
+    """Most tokens the model can read."""
+    window: int = 128
+    """Tokens per training row; shorter than the context is faster."""
+    steps: int = 1600
+    batch: int = 32
+    """Rows per step."""
+    optimizer: str = "adamw"
+    """adamw or muon."""
+    learning_rate: float | None = None
+    weight_decay: float = 0.1
+    warmup: float = 0.03
+    """Share of the steps in which the learning rate rises."""
+    accumulate: int = 1
+    evaluate_every: int = 400
+    seed: int = 1
+    threads: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "context", "window", "steps", "batch", "accumulate", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"pretrain.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.window > self.context:
+            raise ConfigError(f"pretrain.window ({self.window}) must not be greater than pretrain.context ({self.context})")
+
+    def shape(self, vocabulary: int) -> TransformerConfig:
+        """The model's shape: derived from `depth`, but for what is set."""
+        derived = TransformerConfig.of_depth(self.depth, vocabulary=vocabulary, context=self.context, width=self.width)
+        heads = self.heads or derived.heads
+        return TransformerConfig(
+            vocabulary=vocabulary,
+            width=derived.width,
+            layers=self.depth,
+            heads=heads,
+            kv_heads=self.kv_heads or heads,
+            hidden=derived.hidden,
+            context=self.context,
+            norm_queries=self.norm_queries,
+        )
+
+    def rate(self, width: int) -> float:
+        """The learning rate: falls with the square root of the width from 3e-3 at 192."""
+        return self.learning_rate if self.learning_rate is not None else 3e-3 * (192 / width) ** 0.5
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Learn from the training part, choose nothing, and report on the validation and test parts."""
+    world = open_world(config.device, config.precision, config.threads)
+    parents = {"tokens": config.tokens} | ({"base": config.base} if config.base else {})
+    with open_stage("pretrain", config, out=config.out, parents=parents) as run:
+        if run.complete:
+            return run.folder
+        seed_everything(config.seed)
+        model, tokenizer = _model(config, world)
+        training = TokenFile.open(config.tokens, "train")
+        batches = TokenWindows(training.tokens, context=config.window, batch=config.batch, seed=config.seed)
+        require(memory_bytes=_memory(config, model), disk_bytes=count_parameters(model) * 20, where=run.folder)
+
+        width = model.backbone.width
+        schedule = Schedule(steps=config.steps, warmup=round(config.warmup * config.steps), final=0.05)
+        optimizer = Optimizer(
+            [model], schedule, kind=config.optimizer, learning_rate=config.rate(width), weight_decay=config.weight_decay
+        )
+        start = 0
+        untrained = None
+        if (latest := run.latest()) is not None:
+            start = latest[0]
+            state, _ = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
+            untrained = state["untrained"]
+        else:
+            untrained = _held_out(config, model, tokenizer, "validation", world)["value"]
+
+        flops = training_flops_per_token(model, config.window)
+        for step in train_steps(
+            model,
+            batches,
+            language_loss,
+            optimizer,
+            until=config.steps,
+            after=start,
+            world=world,
+            accumulate=config.accumulate,
+        ):
+            run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
+            if step.number % 10 == 0 or step.number == config.steps:
+                run.log(
+                    step.number,
+                    loss=step.loss,
+                    tokens=run.meter.tokens,
+                    tokens_per_second=run.meter.tokens / max(run.meter.seconds, 1e-9),
+                    learning_rate=step.learning_rate,
+                    gradient_norm=step.gradient_norm,
+                )
+                run.progress(step.number, config.steps, loss=step.loss)
+            if step.number % config.evaluate_every == 0 and step.number < config.steps:
+                held_out = _held_out(config, model, tokenizer, "validation", world, documents=200)["value"]
+                run.log(step.number, validation_bits_per_byte=held_out)
+                _sample(run, model, tokenizer, world, step.number)
+            if run.should_save(step.number):
+                with run.checkpoint(step.number) as folder:
+                    write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"untrained": untrained})
+
+        seconds = run.meter.seconds  # of training: what follows is measuring
+        validation = _held_out(config, model, tokenizer, "validation", world)
+        test = _held_out(config, model, tokenizer, "test", world)
+        run.log(config.steps, validation_bits_per_byte=validation["value"])
+        _sample(run, model, tokenizer, world, config.steps)
+        ngram = _ngram(config, tokenizer, training)
+        save_model(run.folder / "model", model, tokenizer, stage="pretrain")
+        summary = {
+            "bits_per_byte": test["value"],
+            "bits_per_byte_low": test["low"],
+            "bits_per_byte_high": test["high"],
+            "documents": test["n"],
+            "baseline_bits_per_byte": ngram,
+            "untrained_bits_per_byte": untrained,
+            "validation_bits_per_byte": validation["value"],
+            "parameters": count_parameters(model),
+            "training_tokens": run.meter.tokens,
+            "epochs": batches.epochs(config.steps),
+        }
+        return run.finish(summary=summary, tokens_per_second=run.meter.tokens / seconds, epochs=_epochs(config, batches))
+
+
+def _model(config: PretrainConfig, world: World) -> tuple[LanguageModel, Tokenizer]:
+    """A new model for the token files' tokenizer, or a copy of an earlier one to go on from."""
+    if config.base is not None:
+        model, tokenizer = load_language_model(config.base, world=world)
+        return model.requires_grad_(True), tokenizer
+    tokenizer = Tokenizer.load(config.tokens)
+    model = LanguageModel(Transformer(config.shape(tokenizer.size)))
+    model.backbone.dtype = world.dtype
+    return model.to(world.device), tokenizer
+
+
+def _held_out(
+    config: PretrainConfig,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    part: str,
+    world: World,
+    *,
+    documents: int | None = None,
+) -> dict[str, float]:
+    """Bits per byte on a part of the token files, or on its first documents."""
+    held_out = TokenFile.open(config.tokens, part)
+    bounds = held_out.bounds if documents is None else held_out.bounds[: documents + 1]
+    return bits_per_byte(model, tokenizer, held_out.tokens, bounds, context=config.window, world=world)
+
+
+def _ngram(config: PretrainConfig, tokenizer: Tokenizer, training: TokenFile) -> float:
+    """The baseline: an interpolated Kneser-Ney 5-gram of the same training tokens, on the same test documents."""
+    test = TokenFile.open(config.tokens, "test")
+    return ngram_bits_per_byte(
+        (training.tokens, training.bounds), (test.tokens, test.bounds), tokenizer.byte_lengths, order=5
+    )
+
+
+def _sample(run: StageFolder, model: LanguageModel, tokenizer: Tokenizer, world: World, step: int) -> None:
+    engine = Engine(model, tokenizer, world)
+    prompts = [[tokenizer.begin]] * 2
+    for sampled in engine.sample(prompts, Sampling(temperature=0.8, max_tokens=80), seeds=seeds_of(step, 2)):
+        run.sample(f"Step {step}", tokenizer.decode(sampled.tokens))
+
+
+def _epochs(config: PretrainConfig, batches: TokenWindows) -> dict[str, float]:
+    """How often each source's tokens were read; mixtures are laid out by `tokenize`, so all are read alike."""
+    from chatwright.disk import read_json
+
+    sources = read_json(config.tokens / "tokens.json").get("sources", [])
+    passes = batches.epochs(config.steps)
+    return {str(source.get("path", number)): passes * float(source.get("copies", 1)) for number, source in enumerate(sources)}
+
+
+def _memory(config: PretrainConfig, model: LanguageModel) -> int:
+    """Bytes that training takes: weights, gradients and moments, and what is kept for the backward pass."""
+    shape = model.backbone.config
+    row = config.window * (shape.layers * (14 * shape.width + 4 * shape.hidden) + 3 * shape.vocabulary)
+    squares = shape.layers * shape.heads * config.window**2
+    return count_parameters(model) * 20 + config.batch // config.accumulate * (row + squares) * 4

@@ -1,0 +1,318 @@
+"""Reward model: learn from rankings which of two answers people prefer.
+
+In: a chat model and rankings (or chosen/rejected pairs).  Out: `model/`, which gives an answer a score at its end token.
+
+All pairs of one prompt are one element of the loss (Ouyang et al. 2022, eq. 1); ties are dropped; prompts are split into
+training, validation and test, never answers. A bias is subtracted at the end so that demonstrations score 0 on average.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chatwright.artefacts import load_language_model, save_model
+from chatwright.disk import require
+from chatwright.errors import ConfigError, InputError
+from chatwright.evaluation.baselines import Pair, accuracy, reward_report
+from chatwright.feedback.rankings import Ranking, pairs, read_rankings
+from chatwright.models.heads import ScalarModel, as_scalar_model, count_parameters, training_flops_per_token
+from chatwright.runs import open_stage
+from chatwright.text.conversation import Conversation, fit, render
+from chatwright.text.records import read_conversations
+from chatwright.text.tokenizer import Tokenizer
+from chatwright.training.batches import permutation
+from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.loop import train_steps
+from chatwright.training.losses import ranking_loss
+from chatwright.training.optimizers import Optimizer, Schedule
+from chatwright.training.rollouts import sequence_scores
+from chatwright.world import World, open_world, seed_everything
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig:
+    """Settings of `reward`."""
+
+    out: Path
+    model: Path
+    """The chat model whose weights it starts from."""
+    rankings: list[str]
+    """Files of rankings or preferences, or `collect` folders."""
+    demonstrations: list[str] = ()  # type: ignore[assignment]
+    """Conversations whose answers shall score 0 on average."""
+    epochs: float = 1.0
+    batch: int = 32
+    """Prompts per step."""
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.01
+    warmup: float = 0.05
+    validation: float = 0.06
+    test: float = 0.12
+    """Shares of the prompts that are held out."""
+    most_rankings: int | None = None
+    """Use only so many rankings, to see what more would bring."""
+    evaluate_every: int = 20
+    seed: int = 1
+    threads: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if min(self.validation, self.test) <= 0 or self.validation + self.test >= 0.9:
+            raise ConfigError("reward.validation and reward.test must be greater than 0 and together less than 0.9")
+        if self.epochs <= 0 or self.batch < 1:
+            raise ConfigError("reward.epochs must be greater than 0 and reward.batch at least 1")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One ranking, ready to be read."""
+
+    number: int
+    ranking: Ranking
+    sequences: list[list[int]]
+    """Tokens of prompt and answer, with the end token last."""
+    pairs: list[tuple[int, int]]
+    """(better, worse) places in `sequences`."""
+
+
+@dataclass(frozen=True)
+class RankedBatch:
+    """Rankings to learn from in one step."""
+
+    items: list[Ranked]
+
+    @property
+    def tokens(self) -> Tensor:
+        """As many entries as tokens are read."""
+        return torch.empty(sum(len(sequence) for item in self.items for sequence in item.sequences), device="meta")
+
+    @property
+    def weight(self) -> float:
+        return float(len(self.items))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def rows(self, part: slice) -> RankedBatch:
+        return RankedBatch(self.items[part])
+
+    def split(self, parts: int) -> list[RankedBatch]:
+        """Parts with about the same number of answers: the longest first, dealt out like cards."""
+        order = sorted(self.items, key=lambda item: (-len(item.sequences), item.number))
+        return [RankedBatch(order[first::parts]) for first in range(min(parts, len(order)))]
+
+    def to(self, device: torch.device) -> RankedBatch:
+        del device  # sequences are put together, and moved, when they are read
+        return self
+
+
+def train_reward(config: RewardConfig) -> Path:
+    """Learn from the training prompts, keep the best weights on validation prompts, report on test prompts."""
+    world = open_world(config.device, config.precision, config.threads)
+    inputs = [_file(path) for path in config.rankings] + [Path(path) for path in config.demonstrations]
+    with open_stage("reward", config, out=config.out, parents={"model": config.model}, inputs=inputs) as run:
+        if run.complete:
+            return run.folder
+        seed_everything(config.seed)
+        language_model, tokenizer = load_language_model(config.model, world=world)
+        model = as_scalar_model(language_model).requires_grad_(True)
+        ranked = _prepare(config, tokenizer, model.backbone.config.context)
+        training, validation, test = _split(config, ranked)
+        require(memory_bytes=count_parameters(model) * 24, disk_bytes=count_parameters(model) * 24, where=run.folder)
+        per_epoch = -(-len(training) // config.batch)
+        steps = max(1, round(config.epochs * per_epoch))
+        schedule = Schedule(steps=steps, warmup=round(config.warmup * steps), final=0.1)
+        optimizer = Optimizer(
+            [model], schedule, learning_rate=config.learning_rate, weight_decay=config.weight_decay, epsilon=1e-6
+        )
+        best: dict[str, Tensor] = {}
+        best_loss, start = float("inf"), 0
+        if (latest := run.latest()) is not None:
+            start = latest[0]
+            state, best = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
+            best_loss = float(str(state["best_loss"]))
+
+        def batches(step: int) -> RankedBatch:
+            epoch, place = divmod(step, per_epoch)
+            order = permutation(config.seed, epoch, len(training))[place * config.batch : (place + 1) * config.batch]
+            return RankedBatch([training[int(index)] for index in order])
+
+        flops = training_flops_per_token(model, 64)
+        for step in train_steps(model, batches, reward_loss, optimizer, until=steps, after=start, world=world):
+            run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
+            run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
+            run.progress(step.number, steps, loss=step.loss)
+            if step.number % config.evaluate_every == 0 or step.number == steps:
+                measured = accuracy(_pairs(validation, score_all(model, validation, world))).value
+                loss = _validation_loss(model, validation, world)
+                run.log(step.number, validation_accuracy=measured, validation_loss=loss)
+                if loss < best_loss:
+                    best_loss = loss
+                    best = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+            if run.should_save(step.number):
+                with run.checkpoint(step.number) as folder:
+                    write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"best_loss": best_loss}, best)
+        seconds = run.meter.seconds
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                weight.copy_(best[name])
+            mean = _demonstrations_score(config, model, tokenizer, world)
+            model.readout.bias -= mean
+        save_model(run.folder / "model", model, tokenizer, stage="reward", chat=True)
+        report = _report(model, training, test, world)
+        run.write("test.jsonl", _scored_lines(test, score_all(model, test, world)))
+        found = report["accuracy"]
+        summary = {
+            "accuracy": found["value"],
+            "accuracy_low": found["low"],
+            "accuracy_high": found["high"],
+            "comparisons": sum(len(item.pairs) for item in training),
+            "rankings": len(training),
+            "demonstrations_mean_before_shift": float(mean),
+            **{key: value for key, value in report.items() if key != "accuracy"},
+        }
+        return run.finish(summary=summary, tokens_per_second=run.meter.tokens / seconds)
+
+
+def reward_loss(model: ScalarModel, batch: RankedBatch) -> tuple[Tensor, Tensor]:
+    """The ranking loss of a batch: (sum over prompts, prompts)."""
+    sequences = [sequence for item in batch.items for sequence in item.sequences]
+    places, first = [], 0
+    for item in batch.items:
+        places.append([(first + better, first + worse) for better, worse in item.pairs])
+        first += len(item.sequences)
+    return ranking_loss(sequence_scores(model, sequences), places)
+
+
+def score_all(model: ScalarModel, ranked: Sequence[Ranked], world: World) -> list[list[float]]:
+    """The score of every answer of every ranking."""
+    with torch.no_grad():
+        found = world.map(
+            lambda part: sequence_scores(model, [sequence for item in part for sequence in item.sequences]).tolist(),
+            [ranked[first : first + 16] for first in range(0, len(ranked), 16)],
+        )
+    flat = iter([score for part in found for score in part])
+    return [[next(flat) for _ in item.sequences] for item in ranked]
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+def _file(path: str | Path) -> Path:
+    """A file of rankings; a `collect` folder stands for its rankings.jsonl."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return folder
+    if not (folder / "rankings.jsonl").is_file():
+        raise InputError(f"{folder} has no rankings.jsonl; its answers were not ranked, set collect.labeler or rank them")
+    return folder / "rankings.jsonl"
+
+
+def _prepare(config: RewardConfig, tokenizer: Tokenizer, context: int) -> list[Ranked]:
+    """Read and render the rankings; those without an untied pair, or too long for the context, are left out."""
+    rankings = read_rankings([_file(path) for path in config.rankings])
+    if config.most_rankings is not None:
+        order = permutation(config.seed, 2**41, len(rankings))[: config.most_rankings]
+        rankings = [rankings[int(index)] for index in sorted(order)]
+    ranked = []
+    for number, ranking in enumerate(rankings):
+        own = pairs(ranking)
+        sequences = [_tokens(ranking.prompt.plus("assistant", answer), tokenizer, context) for answer in ranking.answers]
+        kept = [tokens for tokens in sequences if tokens is not None]
+        if own and len(kept) == len(sequences):
+            ranked.append(Ranked(number, ranking, kept, own))
+    where = ", ".join(str(path) for path in config.rankings)
+    if len(ranked) < 10:
+        raise InputError(f"{where}: {len(ranked)} usable rankings; a reward model needs at least 10, better hundreds")
+    return ranked
+
+
+def _tokens(conversation: Conversation, tokenizer: Tokenizer, context: int) -> list[int] | None:
+    cut = fit(conversation, tokenizer, context)
+    return None if cut is None else render(cut, tokenizer).tokens
+
+
+def _split(config: RewardConfig, ranked: list[Ranked]) -> tuple[list[Ranked], list[Ranked], list[Ranked]]:
+    """Training, validation and test rankings; all rankings of one prompt are on one side."""
+    prompts = sorted({_key(item) for item in ranked})
+    order = [prompts[int(index)] for index in permutation(config.seed, 2**42, len(prompts))]
+    test_count = max(1, round(config.test * len(order)))
+    validation_count = max(1, round(config.validation * len(order)))
+    test, validation = set(order[:test_count]), set(order[test_count : test_count + validation_count])
+    sides: tuple[list[Ranked], list[Ranked], list[Ranked]] = ([], [], [])
+    for item in ranked:
+        key = _key(item)
+        sides[2 if key in test else 1 if key in validation else 0].append(item)
+    return sides
+
+
+def _key(item: Ranked) -> str:
+    return json.dumps(item.ranking.prompt.to_dicts())
+
+
+# -- measures ----------------------------------------------------------------------------------------------------------
+
+
+def _pairs(ranked: Sequence[Ranked], scores: Sequence[Sequence[float]]) -> list[Pair]:
+    return [
+        Pair(_key(item), item.ranking.answers[better], item.ranking.answers[worse], own[better], own[worse])
+        for item, own in zip(ranked, scores, strict=True)
+        for better, worse in item.pairs
+    ]
+
+
+def _validation_loss(model: ScalarModel, ranked: Sequence[Ranked], world: World) -> float:
+    with torch.no_grad():
+        parts = [RankedBatch(list(ranked[first : first + 16])) for first in range(0, len(ranked), 16)]
+        found = world.map(lambda part: reward_loss(model, part), parts)
+    return sum(float(loss) for loss, _ in found) / sum(float(weight) for _, weight in found)
+
+
+def _demonstrations_score(config: RewardConfig, model: ScalarModel, tokenizer: Tokenizer, world: World) -> float:
+    """Mean score of demonstrated answers, 0 if there are none: what is subtracted from every score."""
+    if not config.demonstrations:
+        return 0.0
+    conversations = [item for item in read_conversations(config.demonstrations) if item.last.role == "assistant"]
+    sequences = [_tokens(item, tokenizer, model.backbone.config.context) for item in conversations[:512]]
+    kept = [tokens for tokens in sequences if tokens is not None]
+    found = world.map(lambda part: sequence_scores(model, part), [kept[first::4] for first in range(4)])
+    return float(torch.cat(found).mean())
+
+
+def _report(model: ScalarModel, training: list[Ranked], test: list[Ranked], world: World) -> dict[str, Any]:
+    """Accuracy on test prompts with its baselines, and against the true order where it is known."""
+    held_out = _pairs(test, score_all(model, test, world))
+    known = [item for item in test if item.ranking.gold is not None]
+    gold = None
+    if len(known) == len(test):
+        gold = [
+            (item.ranking.gold[better], item.ranking.gold[worse])
+            for item in known
+            if item.ranking.gold is not None
+            for better, worse in item.pairs
+        ]
+    learned_from = _pairs(training, [[0.0] * len(item.sequences) for item in training])
+    return reward_report(held_out, learned_from, gold=gold)
+
+
+def _scored_lines(ranked: Sequence[Ranked], scores: Sequence[Sequence[float]]) -> str:
+    """What the reward model gave the answers of the test prompts, for reports."""
+    rows = [
+        {
+            "prompt": item.ranking.prompt.to_dicts(),
+            "answers": list(item.ranking.answers),
+            "ranks": list(item.ranking.ranks),
+            "scores": own,
+            "gold": list(item.ranking.gold) if item.ranking.gold is not None else None,
+        }
+        for item, own in zip(ranked, scores, strict=True)
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

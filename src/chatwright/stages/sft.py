@@ -1,0 +1,216 @@
+"""Supervised fine-tuning: a base model learns from demonstrations how an assistant answers.
+
+In: a base model and conversations.  Out: `model/`, the weights with the best loss on held-out conversations.
+Only the assistant's words are learned; conversations are packed into rows without seeing each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chatwright.artefacts import load_language_model, save_model
+from chatwright.disk import require
+from chatwright.errors import ConfigError, InputError
+from chatwright.generation.engine import Engine
+from chatwright.generation.sampling import Sampling, seeds_of
+from chatwright.models.heads import LanguageModel, count_parameters, training_flops_per_token
+from chatwright.runs import StageFolder, open_stage
+from chatwright.text.conversation import Conversation, Rendered
+from chatwright.text.records import read_conversations
+from chatwright.text.token_files import TokenFile
+from chatwright.text.tokenizer import Tokenizer
+from chatwright.training.batches import Batch, PackedRows, TokenWindows, pad, permutation, prepare_conversations
+from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.loop import train_steps
+from chatwright.training.losses import language_loss
+from chatwright.training.optimizers import Optimizer, Schedule
+from chatwright.world import World, open_world, seed_everything
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTConfig:
+    """Settings of `sft`."""
+
+    out: Path
+    base: Path
+    """The model to start from."""
+    conversations: list[str]
+    """Files of demonstrations; see `chatwright check`."""
+    tokens: Path | None = None
+    """Folder that `tokenize` wrote: its training text is mixed in, so that the language is not forgotten."""
+    mix: float = 0.0
+    """Share of the rows of every batch that are training text."""
+    epochs: float = 3.0
+    batch: int = 16
+    """Rows per step; each holds several conversations."""
+    context: int | None = None
+    """Tokens per row; None: the model's context."""
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"
+    warmup: float = 0.03
+    validation: float = 0.04
+    """Share of the conversations that is held out to choose the best weights."""
+    evaluate_every: int = 100
+    accumulate: int = 1
+    seed: int = 1
+    threads: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mix < 1:
+            raise ConfigError(f"sft.mix is {self.mix}; it must lie in [0, 1)")
+        if self.mix and self.tokens is None:
+            raise ConfigError("sft.mix needs sft.tokens, the folder that tokenize wrote")
+        if not 0 < self.validation < 1:
+            raise ConfigError(f"sft.validation is {self.validation}; it must lie between 0 and 1")
+        if self.epochs <= 0 or self.batch < 1:
+            raise ConfigError("sft.epochs must be greater than 0 and sft.batch at least 1")
+
+
+def sft(config: SFTConfig) -> Path:
+    """Learn from the demonstrations; keep the weights that predict held-out ones best."""
+    world = open_world(config.device, config.precision, config.threads)
+    parents = {"base": config.base} | ({"tokens": config.tokens} if config.tokens else {})
+    inputs = [Path(path) for path in config.conversations]
+    with open_stage("sft", config, out=config.out, parents=parents, inputs=inputs) as run:
+        if run.complete:
+            return run.folder
+        seed_everything(config.seed)
+        model, tokenizer = load_language_model(config.base, world=world)
+        model.requires_grad_(True)
+        context = config.context or model.backbone.config.context
+        conversations = read_conversations(config.conversations)
+        where = ", ".join(str(path) for path in config.conversations)
+        rendered, left_out = prepare_conversations(conversations, tokenizer, context=context, where=where)
+        training, held_out = _split(rendered, config, where)
+        require(memory_bytes=count_parameters(model) * 20, disk_bytes=count_parameters(model) * 24, where=run.folder)
+        packed = PackedRows(
+            training, context=context, batch=_own_rows(config), seed=config.seed, epochs=config.epochs
+        )
+        batches = _mixed(config, packed, context)
+        schedule = Schedule(steps=packed.steps, warmup=round(config.warmup * packed.steps), final=0.05)
+        optimizer = Optimizer(
+            [model],
+            schedule,
+            kind=config.optimizer,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        best: dict[str, Tensor] = {}
+        best_loss, start = float("inf"), 0
+        if (latest := run.latest()) is not None:
+            start = latest[0]
+            state, best = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
+            best_loss = float(str(state["best_loss"]))
+        flops = training_flops_per_token(model, context)
+        for step in train_steps(
+            model,
+            batches,
+            language_loss,
+            optimizer,
+            until=packed.steps,
+            after=start,
+            world=world,
+            accumulate=config.accumulate,
+        ):
+            run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
+            if step.number % 5 == 0 or step.number == packed.steps:
+                run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
+                run.progress(step.number, packed.steps, loss=step.loss)
+            if step.number % config.evaluate_every == 0 or step.number == packed.steps:
+                loss = held_out_loss(model, held_out, context, world)
+                run.log(step.number, validation_loss=loss)
+                if loss < best_loss:
+                    best_loss = loss
+                    best = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+            if run.should_save(step.number):
+                with run.checkpoint(step.number) as folder:
+                    write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"best_loss": best_loss}, best)
+        seconds = run.meter.seconds
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                weight.copy_(best[name])
+        _sample(run, model, tokenizer, world, conversations)
+        save_model(run.folder / "model", model, tokenizer, stage="sft", chat=True)
+        summary = {
+            "validation_loss": best_loss,
+            "conversations": len(rendered),
+            "left_out": left_out,
+            "steps": packed.steps,
+            "supervised_share": sum(sum(item.trainable) for item in rendered) / sum(len(item) for item in rendered),
+        }
+        return run.finish(summary=summary, tokens_per_second=run.meter.tokens / seconds)
+
+
+def held_out_loss(model: LanguageModel, held_out: Sequence[Rendered], context: int, world: World) -> float:
+    """Mean loss per supervised token of held-out conversations."""
+    rows = [[item] for item in sorted(held_out, key=len)]
+    parts = [pad(rows[start : start + 32]).to(world.device) for start in range(0, len(rows), 32)]
+    with torch.no_grad():
+        results = world.map(lambda part: language_loss(model, part), parts)
+    total = sum(float(loss) for loss, _ in results)
+    return total / sum(float(weight) for _, weight in results)
+
+
+def _split(rendered: list[Rendered], config: SFTConfig, where: str) -> tuple[list[Rendered], list[Rendered]]:
+    """Held-out conversations, chosen by the seed; the same opening never stands on both sides."""
+    openings = sorted({tuple(item.tokens[: _opening(item)]) for item in rendered})
+    order = permutation(config.seed, 0, len(openings))
+    chosen = {openings[int(index)] for index in order[: max(1, round(config.validation * len(openings)))]}
+    sides: tuple[list[Rendered], list[Rendered]] = ([], [])
+    for item in rendered:
+        sides[tuple(item.tokens[: _opening(item)]) in chosen].append(item)
+    if not sides[0]:
+        raise InputError(f"{where}: too few conversations to hold some out for validation; bring at least two")
+    return sides
+
+
+def _opening(item: Rendered) -> int:
+    """Tokens before the assistant's first word."""
+    return item.trainable.index(True)
+
+
+def _own_rows(config: SFTConfig) -> int:
+    return max(1, round(config.batch * (1 - config.mix)))
+
+
+def _mixed(config: SFTConfig, packed: PackedRows, context: int):  # type: ignore[no-untyped-def]
+    """Batches of packed conversations with rows of training text below them."""
+    extra = config.batch - _own_rows(config)
+    if config.tokens is None or extra == 0:
+        return packed
+    text = TokenWindows(
+        TokenFile.open(config.tokens, "train").tokens, context=context, batch=extra, seed=config.seed + 1
+    )
+
+    def batches(step: int) -> Batch:
+        own, more = packed(step), text(step)
+        width = own.tokens.shape[1]
+        assert own.weights is not None and own.documents is not None
+        return Batch(
+            torch.cat([own.tokens, more.tokens[:, :width]]),
+            torch.cat([own.targets, more.targets[:, :width]]),
+            torch.cat([own.weights, torch.ones(extra, width)]),
+            torch.cat([own.documents, torch.zeros(extra, width, dtype=torch.long)]),
+        )
+
+    return batches
+
+
+def _sample(
+    run: StageFolder, model: LanguageModel, tokenizer: Tokenizer, world: World, conversations: Sequence[Conversation]
+) -> None:
+    prompts = []
+    for conversation in conversations[:6]:
+        first = next(number for number, message in enumerate(conversation.messages) if message.role == "user")
+        prompts.append(Conversation(conversation.messages[: first + 1]))
+    answers = Engine(model, tokenizer, world).chat(prompts, Sampling(), seeds=seeds_of(0, len(prompts)))
+    for answer in answers:
+        run.sample(answer.conversation.last.content, answer.text)

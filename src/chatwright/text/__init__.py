@@ -1,0 +1,1 @@
+"""Text: tokens, conversations, corpora and language tools. Needs no torch."""

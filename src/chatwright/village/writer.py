@@ -1,0 +1,75 @@
+"""Writes a village into a folder: everything that the stages read when a recipe says "village".
+
+    texts.jsonl                {"text"}: prose for pre-training
+    demonstrations.jsonl       {"messages", "facts"}: conversations of honest writers
+    prompts-ranking.jsonl      {"prompt", "facts"}, likewise prompts-ppo, prompts-validation, prompts-test
+    town.json                  the record: people, facts, splits
+    village.json               the config and the words that occur, for the judge
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from chatwright.runs import write_atomically
+from chatwright.text.conversation import Conversation
+from chatwright.village.answering import Writer
+from chatwright.village.asking import Asker, pool_of
+from chatwright.village.dialogues import Dialogues, write_demonstrations
+from chatwright.village.prompts import PromptSets
+from chatwright.village.prose import Author
+from chatwright.village.scribe import Scribe
+from chatwright.village.town import VillageConfig, found_town
+
+WORD = re.compile(r"[^\W\d_]+")
+
+
+def write_village(config: VillageConfig, folder: Path) -> None:
+    """Write all files of a village; the same config gives the same bytes."""
+    town = found_town(config)
+    scribe = Scribe(town)
+    writer = Writer(scribe)
+    # Demonstrations and prose ask about open facts only; see `Town.splits`.
+    askers = {
+        "open": Asker(scribe, pool_of(town, "train", "open")),
+        "ranking": Asker(scribe, pool_of(town, "train", "ranking")),
+        "validation": Asker(scribe, pool_of(town, "train", "validation")),
+        "test": Asker(scribe, pool_of(town, "test", "test")),
+        "test-known": Asker(scribe, pool_of(town, "train", "test")),
+    }
+    dialogues = {name: Dialogues(asker, askers["open"], writer) for name, asker in askers.items()}
+    texts = list(Author(scribe, askers["open"], writer, config.seed).documents(config.documents))
+    demonstrations = list(write_demonstrations(dialogues["open"], config.demonstrations, config.seed))
+    taken = (repr(Conversation.from_messages(row["messages"][:-1])) for row in demonstrations)
+    sets = PromptSets(config.seed, taken)
+    test = sets.evaluation("test", config.test_prompts, dialogues["test"], dialogues["test-known"])
+    validation = sets.evaluation(
+        "validation", config.validation_prompts, dialogues["validation"], dialogues["validation"]
+    )
+    both = (dialogues["ranking"], dialogues["open"])
+    ranking = list(sets.learning("ranking", config.ranking_prompts, *both))
+    ppo = list(sets.learning("ppo", config.ppo_prompts, *both))
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_lines(folder / "texts.jsonl", ({"text": text} for text in texts))
+    _write_lines(folder / "demonstrations.jsonl", demonstrations)
+    _write_lines(folder / "prompts-ranking.jsonl", ranking)
+    _write_lines(folder / "prompts-ppo.jsonl", ppo)
+    _write_lines(folder / "prompts-validation.jsonl", validation)
+    _write_lines(folder / "prompts-test.jsonl", test)
+    _write_json(folder / "town.json", town.to_json())
+    said = (message["content"] for row in demonstrations for message in row["messages"])
+    vocabulary = sorted({word.lower() for words in (texts, said) for text in words for word in WORD.findall(text)})
+    _write_json(folder / "village.json", {"config": asdict(config), "vocabulary": vocabulary})
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    write_atomically(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
