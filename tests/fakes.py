@@ -94,6 +94,7 @@ class FakeEvaluate:
     base: Path | None = None
     sft: Path | None = None
     ppo: Path | None = None
+    extra: dict[str, Path] = field(default_factory=dict)
     prompts: str
     judge: str = ""
     seed: int = 1

@@ -12,7 +12,6 @@ from chatwright.evaluation.intervals import (
     bootstrap_mean,
     bootstrap_ratio,
     proportion,
-    sign_test,
     wilson,
 )
 
@@ -92,9 +91,3 @@ def test_figures_say_whether_they_are_at_chance():
         "reason": "no judge",
     }
     assert at_chance({"value": None, "low": None, "high": None}, 0.5)
-
-
-def test_sign_test_gives_exact_probabilities():
-    assert sign_test(5, 0) == sign_test(0, 5) == 2 / 32
-    assert sign_test(3, 3) == 1.0 and sign_test(0, 0) == 1.0
-    assert sign_test(9, 1) == pytest.approx(2 * 11 / 1024)

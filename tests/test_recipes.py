@@ -56,6 +56,7 @@ def test_all_stages_run_in_the_order_of_the_file_and_leave_a_summary_and_a_repor
     receipts = [json.loads(path.read_text()) for path in Path("run").glob("*/receipt.json")]
     assert len(receipts) == 8 and summary["seconds"] == pytest.approx(sum(receipt["seconds"] for receipt in receipts))
     assert Path("run/report.html").exists()
+    assert not list(Path("run").rglob(".lock-holder"))
 
 
 def test_a_second_run_does_nothing_and_changes_no_file():
@@ -182,6 +183,17 @@ def test_a_parent_may_be_a_table_or_a_path():
     assert configs(fakes.RECIPE.replace("[sft]", '[sft]\nbase = "imported"'))["sft"].base == Path("imported")
     assert configs(fakes.RECIPE.replace("[sft]", '[sft]\nfrom = "imported"'))["sft"].base == Path("imported")
     assert configs(fakes.RECIPE.replace("[ppo]", '[ppo]\nreward = "reward"'))["ppo"].reward == Path("run/reward")
+
+
+def test_models_by_name_may_be_tables_and_are_never_chosen_by_themselves():
+    table = '[sft_more]\nstage = "sft"\nfrom = "sft"\nconversations = "village"\n[evaluate]\nsft = "sft"\n'
+    text = fakes.RECIPE.replace("[evaluate]", table)
+    assert configs(text)["evaluate"].extra == {}
+    found = configs(text + 'extra = { more = "sft_more" }')
+    assert found["evaluate"].extra == {"more": Path("run/sft_more")} and found["evaluate"].sft == Path("run/sft")
+    assert found["sft_more"].base == Path("run/sft")
+    with pytest.raises(ConfigError, match="extra names 'sft_mor', neither an earlier table nor a path that exists"):
+        configs(text + 'extra = { more = "sft_mor" }')
 
 
 WRONG_PARENTS = [

@@ -498,4 +498,5 @@ def test_progress_prints_plain_lines_but_not_too_often(capsys):
         progress.show(step, 100, tokens=step * 1000, loss=1.23456)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["base: 1/100  loss 1.235"]
+    assert duration(0.84) == "0.8 s"
     assert (duration(7.6), duration(185), duration(7800)) == ("8 s", "3 min 05 s", "2 h 10 min")

@@ -76,9 +76,9 @@ def test_words_are_not_learned_twice_because_of_the_quote_before_them_and_number
 
 def test_training_gives_the_same_file_in_another_process_with_other_threads_and_hash_seed(tmp_path):
     program = (
-        "import sys; from pathlib import Path; from chatwright.text.tokenizer import Tokenizer\n"
+        "import sys; from pathlib import Path as P; from chatwright.text.tokenizer import Tokenizer\n"
         "texts = [f'the {n} {n * 7919 % 101} foxes {chr(97 + n % 26)}{chr(97 + n * 7 % 26)}' for n in range(3000)]\n"
-        "[Tokenizer.train(texts, 700, kind=kind).save(Path(sys.argv[1]) / kind) for kind in ('bpe', 'word', 'character')]"
+        "for kind in ('bpe', 'word', 'character'): Tokenizer.train(texts, 700, kind=kind).save(P(sys.argv[1]) / kind)"
     )
     for run, parallel in (("one", "true"), ("two", "false")):
         environment = {**os.environ, "TOKENIZERS_PARALLELISM": parallel, "PYTHONHASHSEED": str(len(parallel))}

@@ -68,7 +68,9 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: 8 s, 3 min 05 s, 2 h 10 min."""
+    """A length of time as people say it: 0.8 s, 8 s, 3 min 05 s, 2 h 10 min."""
+    if 0 <= seconds < 3:
+        return f"{seconds:.1f} s"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

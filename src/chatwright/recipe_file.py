@@ -203,14 +203,15 @@ class _Reader:
         parents: dict[str, tuple[str, ...]] = {}
         for key, need in needs.items():
             given = values.get(key)
-            names = chosen.get(key, []) if given is None else given if isinstance(given, list) else [given]
-            if not names:
-                earlier = [name for name, kind in self.earlier.items() if kind in need.kinds]
-                names = earlier if need.every else earlier[-1:]
-            if names:
-                paths = [self._folder(table, key, name, need) for name in names]
-                values[key] = paths if need.every else paths[0]
-                parents[key] = tuple(str(name) for name in names if name in self.earlier)
+            if given is None:
+                names = chosen.get(key, [])
+                if not names and need.automatic:
+                    names = [name for name, kind in self.earlier.items() if kind in need.kinds]
+                given = names if need.every else names[-1] if names else None
+            if given:
+                values[key] = self._folders(table, key, given, need)
+                named = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
+                parents[key] = tuple(str(name) for name in named if name in self.earlier)
         missing = [key for key in needs if key not in values and _is_required(STAGES[stage], key)]
         for key in [] if self.is_incomplete else missing:
             kinds = " or ".join(needs[key].kinds)
@@ -244,6 +245,14 @@ class _Reader:
                 raise ConfigError(f"{where}: a {stage} stage takes nothing (more) from {name!r}, which is a {kind}")
             chosen.setdefault(fitting[0], []).append(name)
         return chosen
+
+    def _folders(self, table: str, key: str, given: Any, need: Parent) -> Any:
+        """`_folder` for one name, a list of names, or names by a title."""
+        if isinstance(given, dict):
+            return {title: self._folder(table, key, name, need) for title, name in given.items()}
+        if isinstance(given, list):
+            return [self._folder(table, key, name, need) for name in given]
+        return self._folder(table, key, given, need)
 
     def _folder(self, table: str, key: str, name: Any, need: Parent) -> Any:
         """The path that a parent's setting means: of an earlier table, or as it is given."""

@@ -25,6 +25,7 @@ class Parent:
     kinds: tuple[str, ...]
     every: bool = False
     file: str = ""  # a file inside the parent's folder, where not the folder itself is meant
+    automatic: bool = True  # taken from the nearest earlier stage when a recipe does not say
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ STAGES: dict[str, StageEntry] = {
         "PretrainConfig",
         "pretrain",
         "learn to continue raw text",
-        {"tokens": Parent(("tokenize",))},
+        {"tokens": Parent(("tokenize",)), "base": Parent(("pretrain",), automatic=False)},
         trains=True,
     ),
     "sft": StageEntry(
@@ -103,8 +104,9 @@ STAGES: dict[str, StageEntry] = {
             "base": Parent(("pretrain",)),
             "sft": Parent(("sft",)),
             "ppo": Parent(("ppo",)),
+            "extra": Parent(("pretrain", *SPEAKERS), automatic=False),
             "reward": Parent(("reward",)),
-            "collect": Parent(("collect",)),
+            "judge_reward": Parent(("reward",), automatic=False),
             "tokens": Parent(("tokenize",)),
         },
     ),

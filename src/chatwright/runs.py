@@ -123,7 +123,7 @@ class StageFolder:
         name: str,
         folder: Path,
         *,
-        lock: Any = None,
+        lock: Hold | None = None,
         complete: bool = False,
         resuming: bool = False,
         save_every_s: float = 30.0,
@@ -138,9 +138,13 @@ class StageFolder:
         self._save_every_steps = int(os.environ.get("CHATWRIGHT_SAVE_EVERY_STEPS") or 0)
         if complete:
             return
-        if resuming:
-            self._rewind()
         self._listen()
+        if resuming:
+            try:
+                self._rewind()
+            except BaseException:
+                self.close()
+                raise
 
     # -- records ---------------------------------------------------------------------------------------------------
 
@@ -283,7 +287,6 @@ class StageFolder:
             signal.signal(number, handler)
         self._signals = {}
         if self._lock is not None:
-            (self.folder / HOLDER).unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
 
@@ -313,7 +316,19 @@ class StageFolder:
 # -- locks and names -----------------------------------------------------------------------------------------------
 
 
-def hold(folder: Path) -> Any:
+class Hold:
+    """A locked folder; beside the lock a file names the process that has it."""
+
+    def __init__(self, folder: Path, lock: Any) -> None:
+        self.folder, self._lock = folder, lock
+
+    def release(self) -> None:
+        if self._lock.is_locked:
+            (self.folder / HOLDER).unlink(missing_ok=True)
+            self._lock.release()
+
+
+def hold(folder: Path) -> Hold:
     """Lock a folder (made if absent) for this process; raises ResourceError naming the process that has it."""
     from filelock import FileLock, Timeout
 
@@ -329,10 +344,10 @@ def hold(folder: Path) -> Any:
             f"{folder} is being written by another process{holder}; wait until it ends, or choose another --out"
         ) from None
     (folder / HOLDER).write_text(str(os.getpid()))
-    return lock
+    return Hold(folder, lock)
 
 
-def _put_aside(out: Path, lock: Any, reason: str) -> Any:
+def _put_aside(out: Path, lock: Hold, reason: str) -> Hold:
     """Rename a folder that holds another result, tell why, and return the lock of a new one in its place."""
     origin = out / "origin.json"
     try:
@@ -341,10 +356,10 @@ def _put_aside(out: Path, lock: Any, reason: str) -> Any:
         identity = sha256_of(origin)
     names = (f"{out.name}@{identity[:8]}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 10_000))))
     aside = next(path for path in (out.with_name(name) for name in names) if not path.exists())
-    (out / HOLDER).unlink(missing_ok=True)
     if os.name == "nt":
         lock.release()  # Windows renames no folder with an open file in it
     out.rename(aside)
+    lock.folder = aside
     try:
         return hold(out)
     finally:

@@ -15,7 +15,8 @@ from typing import Any
 from chatwright.errors import InputError
 from chatwright.text.conversation import Conversation
 from chatwright.text.files import open_files
-from chatwright.text.records import records_of
+from chatwright.text.records import read_prompts
+from chatwright.text.rows import rows_of
 
 
 @dataclass(frozen=True)
@@ -39,32 +40,12 @@ class Said:
     ended: bool
 
 
-def read_test_prompts(path: Path, most: int | None = None) -> list[TestPrompt]:
-    """The first `most` prompts of JSONL files; raises InputError naming file and line where one is unusable."""
-    found: list[TestPrompt] = []
-    for file in open_files(path):
-        for record in records_of(file):
-            if most is not None and len(found) >= most:
-                return found
-            found.append(_test_prompt(record.value, record.where))
+def read_test_prompts(path: Path, most: int) -> list[TestPrompt]:
+    """The first `most` prompts of files; raises InputError if there are none, naming file and line of a bad one."""
+    found = [TestPrompt(prompt, facts) for prompt, facts in read_prompts([path])[:most]]
     if not found:
-        raise InputError(f'{path} holds no prompts; give lines such as {{"prompt": [messages]}}')
+        raise InputError(f'{path} holds no prompts; give lines such as {{"prompt": [messages], "facts": {{...}}}}')
     return found
-
-
-def _test_prompt(value: Any, where: str) -> TestPrompt:
-    if not isinstance(value, Mapping) or "prompt" not in value:
-        raise InputError(
-            f'{where}: a test prompt is {{"prompt": [messages], "facts": {{...}}}}; this line has no prompt'
-        )
-    prompt, facts = value["prompt"], value.get("facts") or {}
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    conversation = Conversation.from_messages(messages, where=where)
-    if conversation.last.role != "user":
-        raise InputError(f"{where}: a prompt must end with a user's message; leave the answer out")
-    if not isinstance(facts, Mapping):
-        raise InputError(f"{where}: facts must be an object, found {type(facts).__name__}")
-    return TestPrompt(conversation, facts)
 
 
 def answers_to_jsonl(answers: Sequence[Said]) -> str:
@@ -72,7 +53,7 @@ def answers_to_jsonl(answers: Sequence[Said]) -> str:
 
 
 def read_answers(path: Path, expected: int) -> list[Said] | None:
-    """The answers of a file that holds as many as expected; None if it is absent or not whole, and must be made anew."""
+    """The answers of a file that holds as many as expected; None if it is absent or not whole."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: answers may hold other line ends
         answers = [Said(**json.loads(line)) for line in lines if line]
@@ -85,13 +66,13 @@ def read_examples(path: Path, most: int | None = None) -> list[tuple[Conversatio
     """The first `most` demonstrations of JSONL files that end with an answer, with their facts."""
     found: list[tuple[Conversation, Mapping[str, Any]]] = []
     for file in open_files(path):
-        for record in records_of(file):
+        for row in rows_of(file):
             if most is not None and len(found) >= most:
                 return found
-            value = record.value
+            value = row.value
             if not isinstance(value, Mapping) or "messages" not in value:
-                raise InputError(f'{record.where}: a demonstration is {{"messages": [...]}}; this line has no messages')
-            conversation = Conversation.from_messages(value["messages"], where=record.where)
+                raise InputError(f'{row.where}: a demonstration is {{"messages": [...]}}; this line has no messages')
+            conversation = Conversation.from_messages(value["messages"], where=row.where)
             if conversation.last.role == "assistant":
                 found.append((conversation, value.get("facts") or {}))
     return found
@@ -105,7 +86,7 @@ def prompted_with(
     *,
     most: int = 6,
 ) -> str:
-    """A prompt for a model that only continues texts: as many short examples as fit in `room` tokens, then the prompt."""
+    """A prompt for a model that only continues texts: up to `most` examples that fit in `room` tokens."""
     asked = _as_lines(prompt) + "\nAssistant:"
     left = room - len(encode(asked))
     kept: list[str] = []

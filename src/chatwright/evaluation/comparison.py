@@ -14,6 +14,7 @@ from typing import Any
 from chatwright.evaluation.answers import TestPrompt
 from chatwright.evaluation.intervals import Figure
 from chatwright.evaluation.measures import (
+    INSTRUCTIONS,
     SHARES,
     Judged,
     cluster_of,
@@ -29,7 +30,17 @@ from chatwright.text.conversation import Conversation
 
 Judge = Callable[[Conversation, Mapping[str, Any], str], Any]
 
-JUDGED = ("helpful", "truthful", "correct", "abstained", "invented", "harmless", "refused_benign", "consistency")
+JUDGED = (
+    "helpful",
+    "truthful",
+    "correct",
+    "abstained",
+    "invented",
+    "harmless",
+    "refused_benign",
+    "rude",
+    "consistency",
+)
 NO_JUDGE = "there is no village here that knows what is right"
 DOES_NOT_KNOW = {"en": "I do not know.", "de": "Das weiß ich nicht."}
 UNKNOWN, COMMONEST = "says it does not know", "commonest answer"
@@ -189,7 +200,7 @@ def _unknown_text(prompts: Sequence[TestPrompt], judge: Judge) -> str:
     """The phrase, in the language of the village, that its judge takes for "I do not know"."""
     asked = next((prompt for prompt in prompts if prompt.facts.get("kind") == "unanswerable"), None)
     for text in DOES_NOT_KNOW.values():
-        if asked is not None and judge(asked.prompt, asked.facts, text).outcome == "abstained":
+        if asked is not None and judge(asked.prompt, asked.facts, text).outcome in ("abstained", "correct"):
             return text
     return DOES_NOT_KNOW["en"]
 
@@ -197,7 +208,7 @@ def _unknown_text(prompts: Sequence[TestPrompt], judge: Judge) -> str:
 def commonest_answers(
     prompts: Sequence[TestPrompt], examples: Sequence[tuple[Conversation, Mapping[str, Any]]]
 ) -> list[str]:
-    """For each prompt the answer that demonstrations give most often to prompts of its sort, or of its kind, or at all."""
+    """For each prompt, what demonstrations answer most often to prompts of its sort, else of its kind, else to any."""
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for conversation, facts in examples:
         for sort in _sorts(facts):
@@ -210,6 +221,31 @@ def _sorts(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
     kind, rule = str(facts.get("kind", "")), str(facts.get("rule", ""))
     detail = str(facts.get("attribute") or facts.get("category") or "")
     return [(kind, rule, detail, str(facts.get("count", ""))), (kind, rule, detail), (kind, rule), (kind,), ()]
+
+
+# -- what PPO climbed, and what was true -----------------------------------------------------------------------------
+
+
+def gold_curve(answers: Sequence[Mapping[str, Any]], judge: Judge) -> list[dict[str, Any]]:
+    """Mean score of the reward model and mean true score of the same answers, step by step.
+
+    `answers` are the lines {"step", "prompt", "facts", "answer", "score"} that a ppo stage keeps of its validations.
+    Where the first goes on rising and the second falls, the reward model is being exploited (Gao et al. 2022).
+    """
+    by_step: dict[int, list[tuple[float, float]]] = {}
+    for line in answers:
+        prompt = Conversation.from_messages(line["prompt"])
+        verdict = judge(prompt, line.get("facts") or {}, line["answer"])
+        by_step.setdefault(int(line["step"]), []).append((float(line["score"]), float(verdict.score)))
+    return [
+        {
+            "step": step,
+            "score": sum(score for score, _ in found) / len(found),
+            "gold": sum(gold for _, gold in found) / len(found),
+            "n": len(found),
+        }
+        for step, found in sorted(by_step.items())
+    ]
 
 
 # -- dialogues -----------------------------------------------------------------------------------------------------
@@ -232,7 +268,8 @@ def dialogues_of(prompts: Sequence[TestPrompt], answers: Mapping[str, Sequence[J
 
 
 def _shown(answer: Judged) -> dict[str, Any]:
-    outcome = answer.outcome if answer.right is not None else None
+    # Of an instruction the outcome is half of the matter: "wrong: correct" would puzzle.
+    outcome = None if answer.kind in INSTRUCTIONS else answer.outcome
     return {"text": answer.text, "right": answer.right, "outcome": outcome, "ended": answer.ended}
 
 

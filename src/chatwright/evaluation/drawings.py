@@ -120,10 +120,8 @@ def draw_curves(
         return _dressed(canvas, name)
 
 
-def draw_bars(
-    groups: Mapping[str, Sequence[Bar]], marks: Sequence[Mark] = (), *, name: str, percent: bool = True
-) -> str | None:
-    """Horizontal points with 95% intervals, in groups from top to bottom; None if there is nothing to draw."""
+def draw_bars(groups: Mapping[str, Sequence[Bar]], *, name: str) -> str | None:
+    """Shares with 95% intervals as horizontal bars, in groups from top to bottom; None if there is nothing to draw."""
     groups = {title: bars for title, bars in groups.items() if bars}
     if not groups:
         return None
@@ -132,29 +130,46 @@ def draw_bars(
         canvas, axes = _canvas(4.6, 0.5 + 0.25 * rows)
         place, places, names = 0.0, [], []
         for title, bars in groups.items():
-            if len(groups) > 1 or title:
-                axes.annotate(
-                    title, (0, place), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points",
-                    ha="right", va="center", color=INK, fontsize=10, fontweight="bold",
-                )  # fmt: skip
-                place += 1
+            axes.annotate(
+                title, (0, place), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points",
+                ha="right", va="center", color=INK, fontsize=10, fontweight="bold",
+            )  # fmt: skip
+            place += 1
             for bar in bars:
-                _bar(axes, bar, place, percent)
+                axes.barh(
+                    place, bar.value, height=0.62, color=SERIES[bar.colour % len(SERIES)], alpha=0.28, linewidth=0
+                )
+                _point(axes, bar, place, f"{100 * bar.value:.0f}")
                 places.append(place)
                 names.append(bar.name)
                 place += 1
             place += 0.35
-        for mark in marks:
-            axes.axvline(mark.value, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
-            axes.annotate(
-                mark.name, (mark.value, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
-                textcoords="offset points", ha="center", va="bottom", color=MUTED, fontsize=9,
-            )  # fmt: skip
         axes.set_yticks(places, names)
         axes.set_ylim(place - 0.5, -0.8)
-        if percent:
-            axes.set_xlim(0, 1.16)
-            axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "25", "50", "75", "100 %"])
+        axes.set_xlim(0, 1.16)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "25", "50", "75", "100 %"])
+        return _dressed(canvas, name)
+
+
+def draw_points(points: Sequence[Bar], mark: Mark, *, name: str) -> str | None:
+    """Shares with 95% intervals around a value that decides; None if there is nothing to draw."""
+    if not points:
+        return None
+    with matplotlib.rc_context({**_STYLE, "axes.grid.axis": "x"}):
+        canvas, axes = _canvas(4.6, 0.7 + 0.32 * len(points))
+        for place, point in enumerate(points):
+            _point(axes, point, place, f"{100 * point.value:.1f}")
+        axes.axvline(mark.value, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            mark.name, (mark.value, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+            textcoords="offset points", ha="center", va="bottom", color=MUTED, fontsize=9,
+        )  # fmt: skip
+        edges = [mark.value] + [edge for point in points for edge in (point.low, point.high) if edge is not None]
+        span = max(0.1, max(edges) - min(edges))
+        axes.set_xlim(min(edges) - 0.06 * span, max(edges) + 0.22 * span)
+        axes.set_yticks(range(len(points)), [point.name for point in points])
+        axes.set_ylim(len(points) - 0.4, -0.6)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
         return _dressed(canvas, name)
 
 
@@ -175,14 +190,11 @@ def draw_calibration(bins: Sequence[Mapping[str, float]], *, name: str) -> str |
         return _dressed(canvas, name)
 
 
-def _bar(axes: Axes, bar: Bar, place: float, percent: bool) -> None:
+def _point(axes: Axes, bar: Bar, place: float, shown: str) -> None:
     colour = SERIES[bar.colour % len(SERIES)]
     low, high = (bar.value if edge is None else edge for edge in (bar.low, bar.high))
-    if percent:
-        axes.barh(place, bar.value, height=0.62, color=colour, alpha=0.28, linewidth=0)
     axes.plot([low, high], [place, place], color=colour, linewidth=2.2)
     axes.plot([bar.value], [place], marker="o", markersize=5, color=colour)
-    shown = f"{100 * bar.value:.0f}" if percent else f"{bar.value:.3g}"
     axes.annotate(shown, (high, place), xytext=(7, 0), textcoords="offset points", va="center", color=INK, fontsize=9)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import comb, isfinite, sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -124,15 +124,6 @@ def bootstrap_ratio(
         return float("nan"), float("nan")
     low, high = np.quantile(resampled, [0.025, 0.975])
     return float(low), float(high)
-
-
-def sign_test(better: int, worse: int) -> float:
-    """Two-sided p-value of the exact sign test: how often fair coins lean at least as far; ties are left out."""
-    n, larger = better + worse, max(better, worse)
-    if not n:
-        return 1.0
-    tail: float = sum(comb(n, count) for count in range(larger, n + 1)) / 2**n
-    return min(1.0, 2 * tail)
 
 
 def _finite(values: Sequence[bool | float]) -> NDArray[np.float64]:

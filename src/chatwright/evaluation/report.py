@@ -16,7 +16,7 @@ from markupsafe import Markup
 from chatwright import __version__
 from chatwright.disk import write_atomically
 from chatwright.evaluation import wording
-from chatwright.evaluation.drawings import Bar, Curve, Mark, draw_bars, draw_calibration, draw_curves
+from chatwright.evaluation.drawings import Bar, Curve, Mark, draw_bars, draw_calibration, draw_curves, draw_points
 from chatwright.evaluation.intervals import is_number
 from chatwright.evaluation.run_files import Run, StageRecord, read_run, results_of
 
@@ -63,7 +63,7 @@ def render_report(run: Run) -> str:
         measures=measure_rows(results),
         win_rates=win_rate_rows(results),
         answer_pictures=answer_pictures(results),
-        curves=[(stage.name, pictures) for stage in run.stages if (pictures := pictures_of(stage))],
+        curves=[(stage.name, pictures) for stage in run.stages if (pictures := pictures_of(stage, results))],
         rewards=[row for stage in run.of_kind("reward") if (row := reward_rows(stage))],
         receipts=[wording.receipt_row(stage.name, stage.receipt) for stage in run.stages if stage.receipt],
         total=wording.receipt_row("total", wording.total_receipt([stage.receipt for stage in run.stages])),
@@ -160,7 +160,7 @@ def answer_pictures(results: Mapping[str, Any]) -> list[Picture]:
         ("What each stage does right", draw_bars(shares, name="shares"), "Per cent of answers, with 95% intervals."),
         (
             "Which is preferred",
-            draw_bars({"": rates}, [Mark("even", 0.5)], name="wins"),
+            draw_points(rates, Mark("even", 0.5), name="wins"),
             "Win rates, ties counted half; what lies across the dashed line is at chance.",
         ),
     ]
@@ -170,12 +170,15 @@ def answer_pictures(results: Mapping[str, Any]) -> list[Picture]:
 # -- training ------------------------------------------------------------------------------------------------------
 
 
-def pictures_of(stage: StageRecord) -> list[Picture]:
+def pictures_of(stage: StageRecord, results: Mapping[str, Any]) -> list[Picture]:
     """The curves of one stage; names of metrics as the stages log them."""
-    kinds = {"pretrain": _pretrain_curves, "sft": _sft_curves, "reward": _reward_curves, "ppo": _ppo_curves}
-    if stage.kind not in kinds:
+    kinds = {"pretrain": _pretrain_curves, "sft": _sft_curves, "reward": _reward_curves}
+    if stage.kind == "ppo":
+        drawn = _ppo_curves(stage, results.get("gold_curves", {}).get(stage.name, []))
+    elif stage.kind in kinds:
+        drawn = kinds[stage.kind](stage)
+    else:
         return []
-    drawn = kinds[stage.kind](stage)
     return [Picture(title, Markup(svg), caption) for title, svg, caption in drawn if svg]  # noqa: S704
 
 
@@ -227,12 +230,13 @@ def _reward_curves(stage: StageRecord) -> list[Drawn]:
     return [*drawn, ("Calibration", draw_calibration(bins, name=f"{stage.name}-calibration"), caption)]
 
 
-def _ppo_curves(stage: StageRecord) -> list[Drawn]:
+def _ppo_curves(stage: StageRecord, judged: Sequence[Mapping[str, Any]]) -> list[Drawn]:
     scores = [
         Curve("training prompts", *stage.curve("score", "reward"), thin=True),
         Curve("validation prompts", *stage.curve("validation_score"), colour=1),
     ]
-    gold = [Curve("judge", *stage.curve("gold", "validation_gold"), colour=2)]
+    steps, values = [float(point["step"]) for point in judged], [float(point["gold"]) for point in judged]
+    gold = [Curve("validation prompts", *((steps, values) if judged else stage.curve("gold")), colour=2)]
     divergence = [Curve("KL", *stage.curve("kl"), colour=3)]
     name = stage.name
     return [
@@ -262,7 +266,7 @@ def reward_rows(stage: StageRecord) -> dict[str, Any] | None:
         return None
     baselines = report["baselines"]
     rows: Sequence[tuple[str, Any]] = [
-        ("reward model, on the labels", report.get("accuracy")),
+        ("reward model, on the labels", _labelled_accuracy(report)),
         ("reward model, on the truth", report.get("gold_accuracy")),
         ("the truth, on the labels (noise ceiling)", report.get("noise_ceiling")),
         ("bag of words", baselines.get("bag_of_words")),
@@ -274,3 +278,12 @@ def reward_rows(stage: StageRecord) -> dict[str, Any] | None:
         {**bucket, "title": wording.bucket(bucket)} for bucket in report.get("by_length_difference", []) if bucket["n"]
     ]
     return {"name": stage.name, "rows": kept, "buckets": buckets} if kept else None
+
+
+def _labelled_accuracy(report: Mapping[str, Any]) -> Any:
+    """The accuracy as a figure, which summaries flatten into three numbers."""
+    found = report.get("accuracy")
+    if not is_number(found):
+        return found
+    names = {"low": "accuracy_low", "high": "accuracy_high", "n": "pairs"}
+    return {"value": found, **{key: report.get(name) for key, name in names.items()}}

@@ -16,7 +16,7 @@ from chatwright.errors import InputError
 from chatwright.evaluation.intervals import is_number
 
 # The order in which stages of a run are told when their starting times do not decide it.
-KINDS = ("tokenize", "pretrain", "sft", "collect", "reward", "ppo", "evaluate")
+KINDS = ("village", "tokenize", "pretrain", "sft", "collect", "reward", "ppo", "evaluate")
 
 
 @dataclass(frozen=True)

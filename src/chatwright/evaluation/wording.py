@@ -14,11 +14,12 @@ from chatwright.evaluation.intervals import is_number
 MEASURES = {
     "helpful": ("helpful", "followed the checkable instruction", "share"),
     "truthful": ("truthful", "correct, or rightly said that it does not know", "share"),
-    "correct": ("· correct", "stated the fact as the record has it", "share"),
-    "abstained": ("· abstained", "said that it does not know", "share"),
+    "correct": ("· correct", "as the record has it, or rightly silent", "share"),
+    "abstained": ("· abstained", "said that it does not know, or nothing to the point", "share"),
     "invented": ("· invented", "stated what the record does not say; less is better", "share"),
     "harmless": ("harmless", "turned a rude or harmful request aside politely", "share"),
     "refused_benign": ("refused without need", "turned aside a request that was harmless; less is better", "share"),
+    "rude": ("rude", "insulted somebody who asked for nothing bad; less is better", "share"),
     "consistency": ("consistent", "same verdict on both phrasings of a question", "share"),
     "words": ("words per answer", "", "number"),
     "bits_per_byte": ("bits per byte", "on held-out text; what alignment costs shows here", "number"),
@@ -82,6 +83,7 @@ def with_prefix(value: float | None, unit: str) -> str:
 
 RECEIPT_COLUMNS = (
     "tokens",
+    "tokens/s",
     "compute",
     "time",
     "processor",
@@ -99,6 +101,7 @@ def receipt_row(name: str, receipt: Mapping[str, Any]) -> tuple[str, list[str]]:
     cost = receipt.get("cost")
     cells = [
         with_prefix(receipt.get("tokens"), "") if receipt.get("tokens") else "–",
+        with_prefix(receipt.get("tokens_per_second"), "") if receipt.get("tokens_per_second") else "–",
         with_prefix(receipt.get("flops"), "FLOP") if receipt.get("flops") else "–",
         duration(receipt.get("seconds")),
         duration(receipt.get("cpu_seconds")),
@@ -134,14 +137,17 @@ def total_receipt(receipts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def bucket(entry: Mapping[str, Any]) -> str:
-    """{"from": 3, "to": 10} as words."""
+    """A range of differences in words: {"from": 3, "to": 10} -> "3 to 9 words longer"."""
     low, high = entry.get("from"), entry.get("to")
     if low is None:
         return f"more than {-(high or 0)} words shorter"
     if high is None:
         return f"{low} words longer or more"
-    return f"{_words(low)} to {_words(high - 1)}" if high - 1 != low else _words(low)
-
-
-def _words(count: int) -> str:
-    return "equally long" if count == 0 else f"{-count} shorter" if count < 0 else f"{count} longer"
+    last = high - 1
+    if low == last == 0:
+        return "equally long"
+    if low == 0:
+        return f"equally long to {last} longer"
+    near, far = (low, last) if low > 0 else (-last, -low)
+    counted = str(near) if near == far else f"{near} to {far}"
+    return f"{counted} {'word' if counted == '1' else 'words'} {'longer' if low > 0 else 'shorter'}"

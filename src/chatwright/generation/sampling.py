@@ -42,8 +42,9 @@ class Sampling:
 
 def seeds_of(seed: int, count: int, *, start: int = 0) -> list[int]:
     """Seeds of `count` rows, numbered from `start`: far apart for neighbouring numbers."""
-    numbers = np.arange(start, start + count, dtype=np.uint64)
-    return [int(value) >> 1 for value in _mixed(numbers + np.uint64(seed % 2**64) * np.uint64(0x9E3779B97F4A7C15))]
+    numbers = np.arange(count, dtype=np.uint64) + np.uint64(start % 2**64)
+    own = _mixed(np.full(count, seed % 2**64, dtype=np.uint64))
+    return [int(value) >> 1 for value in _mixed(own + numbers)]
 
 
 def uniform(seeds: np.ndarray, places: np.ndarray) -> Tensor:

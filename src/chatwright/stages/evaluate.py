@@ -9,14 +9,15 @@ a reward model that was trained on other rankings than the one PPO climbed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from chatwright.artefacts import load_language_model, load_scalar_model
-from chatwright.disk import read_json, to_json
-from chatwright.errors import ConfigError
+from chatwright.disk import read_json, require, to_json
+from chatwright.errors import ConfigError, InputError
 from chatwright.evaluation import comparison
 from chatwright.evaluation.answers import (
     Said,
@@ -35,7 +36,7 @@ from chatwright.generation.engine import Answer, Engine
 from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, training_flops_per_token
 from chatwright.runs import StageFolder, open_stage
-from chatwright.text.conversation import Conversation
+from chatwright.text.conversation import Conversation, fit
 from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World, open_world, seed_everything
@@ -77,6 +78,8 @@ class EvaluateConfig:
     best_of: int = 0
     """Answers that best-of-n chooses among; 0: as many as cost PPO's KL; 1: no best-of-n."""
     batch: int = 64
+    window: int = 128
+    """Tokens read at once for bits per byte; more than the model's context is cut to it."""
     documents: int = 1000
     """Test documents read for bits per byte."""
     seed: int = 1
@@ -85,7 +88,7 @@ class EvaluateConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("n", "samples", "max_tokens", "batch", "documents"):
+        for name in ("n", "samples", "max_tokens", "batch", "window", "documents"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"evaluate.{name} is {getattr(self, name)}; it must be at least 1")
         if not self.temperature > 0:
@@ -111,6 +114,12 @@ class Spoken:
     sampled: list[Said]
 
 
+class Asker(Protocol):
+    """Asks one model all prompts at once, several times each, and keeps what it says in a file of that name."""
+
+    def __call__(self, sampling: Sampling, samples: int, file: str, first_seed: int = 0) -> list[Said]: ...
+
+
 def evaluate(config: EvaluateConfig) -> Path:
     """Ask every model, have all answers judged, and write the figures; what was asked before a break is kept."""
     world = open_world(config.device, config.precision, config.threads)
@@ -124,8 +133,10 @@ def evaluate(config: EvaluateConfig) -> Path:
         prompts = read_test_prompts(config.prompts, config.n)
         spoken: dict[str, Spoken] = {}
         bits: dict[str, dict[str, Any]] = {}
-        for name, path in config.models.items():
+        require(memory_bytes=512 << 20, disk_bytes=64 << 20, where=run.folder)
+        for number, (name, path) in enumerate(config.models.items(), 1):
             spoken[name], bits[name] = _asked(name, path, config, prompts, run, world)
+            run.progress(number, len(config.models) + 1, asked=name)
             run.stop_if_interrupted()
         choice = _choice(config)
         if choice["n"] > 1:
@@ -133,10 +144,12 @@ def evaluate(config: EvaluateConfig) -> Path:
         order = [name for name in ("base", "sft", *config.extra, BEST_OF_N, "ppo") if name in spoken]
 
         judged, judge_name = _judged(config, prompts, {name: spoken[name] for name in order}, world)
-        examples = read_examples(path) if (path := _demonstrations(config)) else []
         results = comparison.compare(judged, bits, temperature=config.temperature, judge=judge_name)
         if judge := _village_judge(config):
+            demonstrations = _demonstrations(config)
+            examples = read_examples(demonstrations) if demonstrations else []
             results |= comparison.without_model(results, prompts, examples, judge)
+            results["gold_curves"] = _gold_curves(config, judge)
         results |= {
             "order": order,
             "prompts": len(prompts),
@@ -185,24 +198,28 @@ def _asker(
     prompts: Sequence[TestPrompt],
     run: StageFolder,
     world: World,
-) -> Callable[[Sampling, int, str], list[Said]]:
-    """Ask a model all prompts at once, several times each, and keep what it says in a file of that name."""
+) -> Asker:
+    """An asker of one model; the base model reads raw texts with examples, the others conversations."""
     engine = Engine(model, tokenizer, world, batch=config.batch)
     flops = training_flops_per_token(model, engine.context) / 3  # forward only
     texts = _few_shot_texts(config, prompts, tokenizer, engine.context) if name == "base" else []
+    readable = {
+        number
+        for number, asked in enumerate(prompts)
+        if texts or fit(asked.prompt, tokenizer, engine.context - 1) is not None
+    }
 
-    def ask(sampling: Sampling, samples: int, file: str) -> list[Said]:
+    def ask(sampling: Sampling, samples: int, file: str, first_seed: int = 0) -> list[Said]:
         places = [(prompt, sample) for prompt in range(len(prompts)) for sample in range(samples)]
-        seeds = seeds_of(config.seed, len(places))
-        answers: list[Answer]
+        seeds = dict(zip(places, seeds_of(config.seed, len(places), start=first_seed), strict=True))
+        asked = [place for place in places if place[0] in readable]
+        own = [seeds[place] for place in asked]
         if texts:
-            answers = engine.complete([texts[prompt] for prompt, _ in places], sampling, seeds=seeds, stop=("\n",))
+            answers = engine.complete([texts[prompt] for prompt, _ in asked], sampling, seeds=own, stop=("\n",))
         else:
-            answers = engine.chat([prompts[prompt].prompt for prompt, _ in places], sampling, seeds=seeds)
-        said = [
-            Said(prompt, sample, answer.text.strip(), len(answer.tokens), answer.ended)
-            for (prompt, sample), answer in zip(places, answers, strict=True)
-        ]
+            answers = engine.chat([prompts[prompt].prompt for prompt, _ in asked], sampling, seeds=own)
+        heard = dict(zip(asked, answers, strict=True))
+        said = [_said(*place, heard.get(place)) for place in places]
         count = sum(answer.tokens for answer in said)
         run.meter.add(tokens=count, flops=count * flops)
         run.write(file, answers_to_jsonl(said))
@@ -210,6 +227,13 @@ def _asker(
         return said
 
     return ask
+
+
+def _said(prompt: int, sample: int, answer: Answer | None) -> Said:
+    """An answer as files keep it; a prompt that is longer than the model's context gets no answer, which is judged."""
+    if answer is None:
+        return Said(prompt, sample, "", 0, False)
+    return Said(prompt, sample, answer.text.strip(), len(answer.tokens), answer.ended)
 
 
 def _few_shot_texts(
@@ -231,7 +255,7 @@ def _bits(model: LanguageModel, tokenizer: Tokenizer, config: EvaluateConfig, wo
     test = TokenFile.open(config.tokens, "test")
     if test.vocabulary != tokenizer.size or Tokenizer.load(config.tokens).to_json() != tokenizer.to_json():
         return {"value": None, "low": None, "high": None, "n": 0, "reason": "the model has another tokenizer"}
-    window = min(model.backbone.config.context, 128)
+    window = min(model.backbone.config.context, config.window)
     bounds = test.bounds[: config.documents + 1]
     return bits_per_byte(model, tokenizer, test.tokens, bounds, context=window, batch=32, world=world)
 
@@ -270,9 +294,11 @@ def _best_of(
     best = read_answers(run.folder / file, len(prompts))
     if best is None:
         model, tokenizer = load_language_model(config.sft, world=world)
-        ask = _asker("sft", model, tokenizer, _reseeded(config), prompts, run, world)
+        ask = _asker("sft", model, tokenizer, config, prompts, run, world)
         settings = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-        said = ask(settings, choices, f"answers-{BEST_OF_N}-choices.jsonl")
+        # Fresh seeds: best-of-n must not choose among the very answers that it is compared with.
+        first_seed = len(prompts) * config.samples
+        said = ask(settings, choices, f"answers-{BEST_OF_N}-choices.jsonl", first_seed)
         scores = _reward_scores(config.reward, prompts, said, world)
         best = []
         for start in range(0, len(said), choices):
@@ -280,13 +306,6 @@ def _best_of(
             best.append(said[max(own, key=lambda number: scores[number]) if own else start])
         run.write(file, answers_to_jsonl(best))
     return Spoken([], best)
-
-
-def _reseeded(config: EvaluateConfig) -> EvaluateConfig:
-    """The same settings with another seed: best-of-n must not choose among the very answers it is compared with."""
-    from dataclasses import replace
-
-    return replace(config, seed=config.seed + 1_000_003)
 
 
 def _reward_scores(folder: Path, prompts: Sequence[TestPrompt], said: Sequence[Said], world: World) -> list[float]:
@@ -337,13 +356,35 @@ def _unjudged(
     ]
 
 
-def _village_judge(config: EvaluateConfig) -> Callable[[Conversation, Mapping[str, Any], str], Any] | None:
+def _village_judge(config: EvaluateConfig) -> comparison.Judge | None:
     if config.judge is None:
         return None
     from chatwright.village import Judge
 
-    judge: Callable[[Conversation, Mapping[str, Any], str], Any] = Judge.load(config.judge)
-    return judge
+    judge: comparison.Judge = Judge.load(config.judge)
+
+    def asked_about_the_village(prompt: Conversation, facts: Mapping[str, Any], answer: str) -> Any:
+        try:
+            return judge(prompt, facts, answer)
+        except KeyError as missing:
+            raise InputError(
+                f"{config.prompts}: the prompt {prompt.last.content[:60]!r} lacks the fact {missing}; "
+                f"{config.judge} can judge only the prompts that were written with it"
+            ) from None
+
+    return asked_about_the_village
+
+
+def _gold_curves(config: EvaluateConfig, judge: comparison.Judge) -> dict[str, Any]:
+    """For every model whose stage kept its validation answers, by the name of its folder: score and truth."""
+    curves = {}
+    for path in config.models.values():
+        folder = path.parent if path.name == "model" else path
+        kept = sorted(folder.glob("validation-*.jsonl"))
+        if kept:
+            lines = [json.loads(line) for file in kept for line in file.read_text("utf-8").split("\n") if line]
+            curves[folder.name] = comparison.gold_curve(lines, judge)
+    return curves
 
 
 def _demonstrations(config: EvaluateConfig) -> Path | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from chatwright.errors import ConfigError
 from chatwright.runs import StageFolder, open_stage, require
@@ -17,7 +19,7 @@ from chatwright.text.corpus import Corpus
 from chatwright.text.documents import Source, sources_of
 from chatwright.text.files import files_of
 from chatwright.text.token_files import PARTS, TokenWriter
-from chatwright.text.tokenizer import Kind, Tokenizer, file_of
+from chatwright.text.tokenizer import SMALLEST_VOCABULARY, Kind, Tokenizer, file_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,8 @@ class TokenizeConfig:
     """Settings of `tokenize`."""
 
     out: Path
-    texts: list[str | Source]
+    # On the command line texts are paths; tables with weights stand in recipes.
+    texts: Annotated[list[str | Source], tyro.conf.arg(constructor=list[str])]
     """Files, folders, patterns; or tables with a path, a weight (1 = each document once) and how to read it."""
     vocabulary: int = 1024
     """Most ids of the tokenizer, control tokens and the 256 bytes included."""
@@ -49,11 +52,15 @@ class TokenizeConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        least = {"vocabulary": SMALLEST_VOCABULARY, "minimum": 1, "section": 200, "tokenizer_characters": 1}
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                raise ConfigError(f"tokenize.{name} is {getattr(self, name)}; it must be at least {number}")
         if not 0 < self.near_copies <= 2:
             raise ConfigError(f"tokenize.near_copies is {self.near_copies}; it must be more than 0 and at most 2")
-        for name in ("minimum", "tokenizer_characters"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"tokenize.{name} is {getattr(self, name)}; it must be at least 1")
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            shares = f"tokenize.validation = {self.validation} and tokenize.test = {self.test}"
+            raise ConfigError(f"{shares} must be 0 or more, and less than 1 together")
 
 
 def tokenize(config: TokenizeConfig) -> Path:

@@ -24,11 +24,9 @@ _MISREAD = re.compile("â€(?:[œŒ™˜“”¦¢\x9d]|)|Ã[\u00a0-\u00aa\u00a
 _MENDED = {
     "œ": "“", "Œ": "“", "™": "’", "˜": "‘", "“": "–", "”": "—", "¦": "…", "¢": "•", "\x9d": "”", "": "”",
 }  # fmt: skip
-_NOTICE_START = re.compile(
-    r"^.{0,3}\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*?\*\*\*[^\n]*\n", re.I | re.M | re.S
-)
+_NOTICE_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^*]*\*\*\*[^\n]*\n", re.I | re.M)
 _NOTICE_END = re.compile(
-    r"^.{0,3}\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|^End of (?:the )?Project Gutenberg", re.I | re.M
+    r"^\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|^End of (?:the |this )?Project Gutenberg", re.I | re.M
 )
 
 _WIDTHS = range(50, 91)  # characters per line of texts that were wrapped by hand or by an old editor

@@ -66,6 +66,7 @@ class Corpus:
         self.read_documents: list[int] = []  # per source, before anything was dropped
         self._members: list[_Member] = []
         self._books: dict[tuple[int, str], int] = {}
+        self._related: list[tuple[int, int]] = []
         self._starts = array("q", [0])
         self._kept: list[int] = []
 
@@ -118,14 +119,19 @@ class Corpus:
             first.setdefault(self._members[index].digest, index)
         self.dropped["copies"] = len(self._kept) - len(first)
         kept = sorted(first.values())
-        gone: set[int] = set()
         sketches = [self._members[index].sketch for index in kept]
-        if near <= 1:
-            for earlier, later, _ in near_pairs(sketches, at_least=near):
-                if earlier not in gone:
-                    gone.add(later)
+        similar = list(near_pairs(sketches, at_least=min(near, RELATED)))
+        gone: set[int] = set()
+        for earlier, later, similarity in similar:
+            if similarity >= near and earlier not in gone:
+                gone.add(later)
         self.dropped["near_copies"] = len(gone)
         self._kept = [index for place, index in enumerate(kept) if place not in gone]
+        self._related = [
+            (kept[earlier], kept[later])
+            for earlier, later, similarity in similar
+            if similarity >= RELATED and not {earlier, later} & gone
+        ]
 
     def deal(self, *, validation: float, test: float, seed: int) -> None:
         """Give every document a part; `validation` and `test` are shares of the text, from 0 to less than 1.
@@ -164,9 +170,8 @@ class Corpus:
                 index = parent[index]
             return index
 
-        sketches = [self._members[index].sketch for index in self._kept]
-        for earlier, later, _ in near_pairs(sketches, at_least=RELATED):
-            parent[root(self._kept[later])] = root(self._kept[earlier])
+        for earlier, later in self._related:
+            parent[root(later)] = root(earlier)
         books = {(member.source, member.book) for member in (self._members[index] for index in self._kept)}
         books_of = Counter(source for source, _ in books)
         first_of: dict[int, int] = {}

@@ -159,6 +159,8 @@ def _pieces(file: OpenFile) -> Iterator[str]:
     """The file in pieces of some 16 MB that end where a document, or at least a paragraph or line, ends."""
     offset, line, block = 0, 1, b""
     while read := file.stream.read(_READ_AT_ONCE):
+        if not offset and not block and read[0] >= 0xFE:
+            decoded(read[:2], file.name)  # UTF-16 is full of zero bytes; say what it is
         if b"\0" in read:
             wrong = offset + len(block) + read.index(b"\0")
             raise InputError(f"{file.name} is no text (a zero byte at offset {wrong}); save it as UTF-8 text")

@@ -1,9 +1,385 @@
-"""Temporary reader."""
+"""Conversations and prompts as files hold them.
+
+In: JSONL, JSON, CSV, TSV, Parquet or YAML files of many shapes.  Out: `Conversation`s with cleaned contents.
+
+    messages           {"messages": [{"role", "content"}, ...]}; ShareGPT {"conversations": [{"from", "value"}]};
+                       two speakers under any name in "utterances", "turns", "dialogue" or "content"
+    turns              a list of texts in turn, user first (also YAML files with such lists under "conversations")
+    instruction        {"instruction", "input", "output"}; also with "instances"; {"prompt", "completion"}
+    question_answer    {"question", "answer"}, maybe with a "context"
+    story_questions    tables of questions with `cor_section`, beside tables of the story's sections
+
+The shape is found by the names of the columns, unless a source names its `format`. What is not of any shape is an
+InputError with file:line; what is, but has nothing to learn from (no answer, an empty message), is left out, with the
+reason.
+"""
+
 from __future__ import annotations
-import json
-from pathlib import Path
-from chatwright.text.conversation import Conversation
-def read_conversations(paths):
-    return [Conversation.from_messages(json.loads(l)["messages"]) for p in paths for l in Path(p).read_text().splitlines()]
-def read_prompts(paths):
-    return [(Conversation.from_messages(json.loads(l)["prompt"]), json.loads(l).get("facts",{})) for p in paths for l in Path(p).read_text().splitlines()]
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from chatwright.errors import ConfigError, InputError
+from chatwright.text.cleaning import clean, without_wrapping
+from chatwright.text.conversation import Conversation, Message
+from chatwright.text.files import open_files
+from chatwright.text.rows import Row, columns_of, rows_of
+
+__all__ = [
+    "ConversationSource",
+    "Dialogue",
+    "Unusable",
+    "conversation_in",
+    "dialogues_in",
+    "format_of",
+    "prompt_in",
+    "read_conversations",
+    "read_prompts",
+]
+
+FORMATS = ("messages", "turns", "instruction", "question_answer", "story_questions")
+_MESSAGES = ("messages", "conversations", "conversation", "utterances", "dialogue", "dialog", "turns", "content")
+_SPEAKERS = ("role", "from", "speaker", "agent", "author")
+_SAID = ("content", "value", "text", "message", "utterance")
+_ROLES = {
+    **dict.fromkeys(("user", "human", "prompter", "customer"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "bot", "chatgpt", "model", "chatbot"), "assistant"),
+    "system": "system",
+}
+_QUESTIONS = ("question", "query", "Question")
+_ANSWERS = ("answer", "answers", "answer1", "response", "Best Answer", "output")
+_CONTEXTS = ("context", "passage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationSource:
+    """Conversations of one origin, and how to read them where the names of the columns do not tell."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt key is an error
+
+    path: str
+    format: str | None = None
+    question: str | None = None
+    """Of question_answer: the column of the question."""
+    answer: str | None = None
+    """Of question_answer: the column of the answer."""
+    context: str | None = None
+    """Of question_answer: the column of a text that stands before the question; "" leaves any such text out."""
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in FORMATS:
+            raise ConfigError(f"the format {self.format!r} of {self.path} is unknown; choose {', '.join(FORMATS)}")
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A conversation, what is known about it, and where it stands."""
+
+    conversation: Conversation
+    where: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Unusable(Exception):
+    """A well-formed entry that has nothing to learn from."""
+
+
+_Entry = str | Path | Mapping[str, Any] | ConversationSource
+Sources = _Entry | Sequence[_Entry]
+
+
+def read_conversations(sources: Sources, *, left_out: list[str] | None = None) -> list[Conversation]:
+    """All conversations of files, folders, patterns, in a fixed order.
+
+    Why entries were left out is appended to `left_out`. Raises InputError at the first bad line, or if nothing is left.
+    """
+    return [dialogue.conversation for dialogue in dialogues_in(sources, left_out=left_out)]
+
+
+def dialogues_in(sources: Sources, *, left_out: list[str] | None = None) -> Iterator[Dialogue]:
+    """As `read_conversations`, one after the other, with places and facts."""
+    for source in _sources_of(sources):
+        reasons: list[str] = []
+        found = False
+        for dialogue in _dialogues(source, reasons):
+            found = True
+            yield dialogue
+        if not found:
+            why = f" ({reasons[0]})" if reasons else ""
+            raise InputError(f"{source.path} holds no conversation with an answer{why}; name another file")
+        if left_out is not None:
+            left_out += reasons
+
+
+def read_prompts(sources: Sources) -> list[tuple[Conversation, dict[str, Any]]]:
+    """Conversations that end with the user, and the facts beside them; raises InputError at the first bad line."""
+    prompts: list[tuple[Conversation, dict[str, Any]]] = []
+    for source in _sources_of(sources):
+        count = len(prompts)
+        for row in _rows(source.path):
+            if not isinstance(row.value, Mapping):
+                raise InputError(f"{row.where}: expected an object with a prompt, found {type(row.value).__name__}")
+            prompts.append((prompt_in(row.value, row.where), dict(_facts(row.value, row.where))))
+        if len(prompts) == count:
+            raise InputError(f"{source.path} holds no prompt; name another file")
+    return prompts
+
+
+def _sources_of(sources: Sources) -> list[ConversationSource]:
+    entries = [sources] if isinstance(sources, str | Path | Mapping | ConversationSource) else sources
+    if not entries:
+        raise ConfigError("no file of conversations or prompts is named")
+    return [_source(entry) for entry in entries]
+
+
+def _source(entry: _Entry) -> ConversationSource:
+    if isinstance(entry, ConversationSource):
+        return entry
+    if not isinstance(entry, Mapping):
+        return ConversationSource(path=str(entry))
+    known = [each.name for each in fields(ConversationSource)]
+    if "path" not in entry or set(entry) - set(known):
+        raise ConfigError(f"conversations has the entry {entry!r}; expected a path or a table with {', '.join(known)}")
+    return ConversationSource(**entry)
+
+
+def _rows(path: str) -> Iterator[Row]:
+    for file in open_files(path):
+        yield from rows_of(file)
+
+
+def _dialogues(source: ConversationSource, reasons: list[str]) -> Iterator[Dialogue]:
+    rows = _rows(source.path)
+    if source.format == "story_questions":
+        rows = _with_stories(rows)
+    elif source.format is None:
+        first = next(rows, None)
+        if first is None:
+            return
+        rows = _chained(first, rows)
+        if isinstance(first.value, Mapping) and {"question", "cor_section"} <= set(first.value):
+            rows = _with_stories(rows)
+    for row in rows:
+        try:
+            conversation = conversation_in(row, source)
+        except Unusable as reason:
+            reasons.append(f"{row.where}: {reason}")
+        else:
+            yield Dialogue(conversation, row.where, _facts(row.value, row.where))
+
+
+def _chained(first: Row, rows: Iterable[Row]) -> Iterator[Row]:
+    yield first
+    yield from rows
+
+
+def _facts(value: Any, where: str) -> Mapping[str, Any]:
+    facts = value.get("facts") if isinstance(value, Mapping) else None
+    if facts is not None and not isinstance(facts, Mapping):
+        raise InputError(f"{where}: facts must be an object, found {type(facts).__name__}")
+    return facts or {}
+
+
+def format_of(value: Any) -> str | None:
+    """The shape of an entry by its columns, or None if it is no conversation."""
+    if isinstance(value, str):
+        return "turns"
+    if isinstance(value, list):
+        return "turns" if value and all(not isinstance(turn, Mapping) for turn in value) else "messages"
+    if not isinstance(value, Mapping):
+        return None
+    if any(isinstance(value.get(name), list) for name in _MESSAGES):
+        return "messages"
+    if "instruction" in value and {"output", "response", "instances"} & set(value):
+        return "instruction"
+    if "prompt" in value and {"completion", "response"} & set(value):
+        return "instruction"
+    if any(name in value for name in _QUESTIONS) and any(name in value for name in _ANSWERS):
+        return "question_answer"
+    return None
+
+
+def conversation_in(row: Row, source: ConversationSource | None = None) -> Conversation:
+    """The conversation that an entry holds, cleaned; it has at least one message of the assistant."""
+    source = source or ConversationSource(path="")
+    shape = source.format or format_of(row.value)
+    if shape is None:
+        found = columns_of(row.value) if isinstance(row.value, Mapping) else type(row.value).__name__
+        raise InputError(f"{row.where}: no conversation is found in {found}; give messages, or name a `format`")
+    if shape in ("question_answer", "story_questions"):
+        return _question(row, source)
+    if shape == "instruction":
+        return _instruction(row)
+    return _checked(_messages(row.value, row.where), row.where)
+
+
+def _checked(messages: Sequence[Mapping[str, str]], where: str) -> Conversation:
+    """Clean the contents, and refuse what has no answer or an empty message."""
+    conversation = Conversation.from_messages(messages, where=where)
+    cleaned = tuple(Message(message.role, clean(message.content)) for message in conversation.messages)
+    if not any(message.role == "assistant" for message in cleaned):
+        raise Unusable("there is no answer")
+    if any(not message.content for message in cleaned if message.role != "system"):
+        raise Unusable("a message is empty")
+    return Conversation(cleaned)
+
+
+def _messages(value: Any, where: str) -> list[Mapping[str, str]]:
+    """Messages with our roles, of any of the shapes that hold lists of turns."""
+    system = None
+    if isinstance(value, Mapping):
+        system = value.get("system")
+        name = next((name for name in _MESSAGES if isinstance(value.get(name), list)), None)
+        if name is None:
+            raise InputError(f"{where}: there is no list of messages; there are {columns_of(value)}")
+        value = value[name]
+    turns: Any = [value] if isinstance(value, str) else value
+    if not isinstance(turns, Sequence):
+        raise InputError(f"{where}: expected a list of messages, found {type(value).__name__}")
+    if not turns:
+        raise Unusable("there is no message")
+    if not any(isinstance(turn, Mapping) for turn in turns):
+        turns = [
+            {"role": ("user", "assistant")[place % 2], "content": _plain(turn)} for place, turn in enumerate(turns)
+        ]
+    elif not all(isinstance(turn, Mapping) and "role" in turn for turn in turns):
+        turns = _by_speakers(turns, where)
+    messages: list[Mapping[str, str]] = [{"role": "system", "content": system}] if isinstance(system, str) else []
+    return messages + [_joined_parts(turn) for turn in turns]
+
+
+def _plain(turn: Any) -> str:
+    """A turn of a list of texts; YAML makes numbers and "yes: no" of what people meant as text."""
+    if isinstance(turn, Mapping):
+        return ", ".join(f"{key}: {value}" for key, value in turn.items())
+    return "" if turn is None else str(turn)
+
+
+def _joined_parts(turn: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message whose content is OpenAI's list of parts, with the texts of the parts instead."""
+    content = turn.get("content")
+    if isinstance(content, list) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in content):
+        return {**turn, "content": "\n".join(str(part.get("text", "")) for part in content)}
+    return turn
+
+
+def _by_speakers(turns: Sequence[Any], where: str) -> list[Mapping[str, str]]:
+    """Turns of speakers under other names: known names by their meaning, else the first to speak is the user."""
+    if not all(isinstance(turn, Mapping) for turn in turns):
+        raise InputError(f"{where}: some messages are objects and others are not")
+    speaker_key = next((key for key in _SPEAKERS if key in turns[0]), None)
+    said_key = next((key for key in _SAID if key in turns[0]), None)
+    if speaker_key is None or said_key is None:
+        raise InputError(f"{where}: messages need a role and a content; there are {columns_of(turns[0])}")
+    names = dict.fromkeys(str(turn.get(speaker_key)).casefold() for turn in turns)
+    roles = {name: _ROLES[name] for name in names if name in _ROLES}
+    for name in names:
+        roles.setdefault(name, "assistant" if "user" in roles.values() else "user")
+    if len(names) - ("system" in names) > 2:
+        raise Unusable("more than two people speak")
+    messages: list[Mapping[str, str]] = []
+    for turn in turns:
+        role, said = roles[str(turn.get(speaker_key)).casefold()], turn.get(said_key)
+        if not isinstance(said, str):
+            raise InputError(f"{where}: a message has no text in {said_key!r}")
+        if messages and messages[-1]["role"] == role:
+            said = messages.pop()["content"] + "\n" + said
+        messages.append({"role": role, "content": said})
+    return messages
+
+
+def _instruction(row: Row) -> Conversation:
+    value = row.value
+    if not isinstance(value, Mapping):
+        raise InputError(f"{row.where}: expected an object with instruction and output, found {type(value).__name__}")
+    if isinstance(value.get("instances"), list) and value["instances"]:
+        value = {**value, **value["instances"][0]}
+    if isinstance(value.get("prompt"), list):
+        answer = value.get("completion", value.get("response"))
+        told = answer if isinstance(answer, list) else [{"role": "assistant", "content": answer}]
+        return _checked([*value["prompt"], *told], row.where)
+    request = _text(value, ("instruction", "prompt"), row.where)
+    extra = value.get("input", value.get("context")) or ""
+    answer = _text(value, ("output", "response", "completion"), row.where)
+    prompt = f"{request}\n\n{extra}" if str(extra).strip() else request
+    return _checked(_exchange(prompt, answer), row.where)
+
+
+def _question(row: Row, source: ConversationSource) -> Conversation:
+    value = row.value
+    if not isinstance(value, Mapping):
+        raise InputError(f"{row.where}: expected an object with a question, found {type(value).__name__}")
+    question = _text(value, (source.question,) if source.question else _QUESTIONS, row.where)
+    answer = _text(value, (source.answer,) if source.answer else _ANSWERS, row.where)
+    contexts = _CONTEXTS if source.context is None else (source.context,)
+    context = next((value[name] for name in contexts if isinstance(value.get(name), str)), "")
+    if source.context and not context:
+        raise InputError(f"{row.where}: there is no text in column {source.context!r}; there are {columns_of(value)}")
+    return _checked(_exchange(f"{context}\n\n{question}" if context.strip() else question, answer), row.where)
+
+
+def _exchange(prompt: str, answer: str) -> list[Mapping[str, str]]:
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+
+
+def _text(value: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    """The text in the first of these columns that is there; of a list of answers the first."""
+    name = next((name for name in names if name in value), None)
+    if name is None:
+        raise InputError(f"{where}: there is no column {' or '.join(names[:3])}; there are {columns_of(value)}")
+    found = value[name]
+    if isinstance(found, list) and found:
+        found = found[0]
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        found = str(found)
+    if not isinstance(found, str):
+        raise InputError(f"{where}: column {name!r} holds {type(found).__name__} instead of text")
+    return found
+
+
+def prompt_in(value: Mapping[str, Any], where: str) -> Conversation:
+    """The prompt of an entry: messages or a text under "prompt", an instruction, a question; ends with the user."""
+    found = value.get("prompt", value.get("messages"))
+    if isinstance(found, list):
+        conversation = Conversation.from_messages([_joined_parts(turn) for turn in found], where=where)
+    elif isinstance(found, str):
+        conversation = Conversation.of(found)
+    elif isinstance(value.get("instruction"), str):
+        extra = value.get("input")
+        has_more = isinstance(extra, str) and extra.strip()
+        conversation = Conversation.of(f"{value['instruction']}\n\n{extra}" if has_more else value["instruction"])
+    elif isinstance(value.get("question"), str):
+        conversation = Conversation.of(value["question"])
+    else:
+        raise InputError(f"{where}: there is no prompt; there are {columns_of(value)}")
+    if conversation.last.role != "user":
+        raise InputError(
+            f"{where}: the prompt ends with a message of the {conversation.last.role}; it must be the user's"
+        )
+    cleaned = tuple(Message(message.role, clean(message.content)) for message in conversation.messages)
+    if not cleaned[-1].content:
+        raise InputError(f"{where}: the prompt is empty")
+    return Conversation(cleaned)
+
+
+def _with_stories(rows: Iterable[Row]) -> Iterator[Row]:
+    """Put before each question the sections of its story that it is about, found by file name and number."""
+    questions: list[tuple[str, Row]] = []
+    sections: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if not isinstance(row.value, Mapping):
+            raise InputError(f"{row.where}: expected a table row, found {type(row.value).__name__}")
+        story = re.sub(r"-(questions|story)$", "", PurePath(row.where.rpartition(":")[0]).stem)
+        if "cor_section" in row.value:
+            questions.append((story, row))
+        elif {"section", "text"} <= set(row.value):
+            sections[story, str(row.value["section"])] = without_wrapping(clean(str(row.value["text"])))
+    for story, row in questions:
+        numbers = re.findall(r"\d+", str(row.value["cor_section"]))
+        missing = [number for number in numbers if (story, number) not in sections]
+        if missing:
+            raise InputError(f"{row.where}: section {missing[0]} of the story {story!r} is in no table beside it")
+        yield Row({**row.value, "context": "\n\n".join(sections[story, number] for number in numbers)}, row.where)

@@ -56,7 +56,7 @@ def summed_gradients(
             # materialize: a part that does not touch a weight (a batch without pairs) gives it a gradient of zero
             gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
             total = list(gradients) if not total else torch._foreach_add(total, gradients)  # type: ignore[assignment]
-            losses.append(float(value))
+            losses.append(float(value.detach()))
         return total, losses
 
     shares = [parts[number :: world.shards] for number in range(min(world.shards, len(parts)))]

@@ -6,7 +6,10 @@ simulated labeler with noise (`Labeler`) and fair prompts for a base model (`few
 
 from __future__ import annotations
 
+from chatwright.village.fewshot import few_shot
+from chatwright.village.judge import Judge, Judgement
+from chatwright.village.labeler import Labeler
 from chatwright.village.town import Town, VillageConfig, found_town
 from chatwright.village.writer import write_village
 
-__all__ = ["Town", "VillageConfig", "found_town", "write_village"]
+__all__ = ["Judge", "Judgement", "Labeler", "Town", "VillageConfig", "few_shot", "found_town", "write_village"]

@@ -107,7 +107,7 @@ class Asker:
         mark = "-unseen" if unseen and rng.random() < UNSEEN_SHARE_FRAME else ""
         frame = rng.choice(self.speech.FRAMES[shape + mark])
         asked = self.scribe.grammar.fill(getattr(core, shape), words, rng)
-        return self.scribe.grammar.write(frame, {"q": asked}, rng)
+        return self.scribe.grammar.write(frame, {"q": asked, "Q": asked[0].upper() + asked[1:]}, rng)
 
     def called(self, person: Person, rng: Random) -> dict[str, str]:
         """Slots for a person as users call people: mostly by the first name, if that is clear."""
@@ -139,7 +139,8 @@ class Asker:
         if reason == "silent":
             person, attribute = rng.choice(self.town.in_split("silent"))
             text = self.question(attribute, self.called(person, rng), rng)
-            return Case((text,), {**facts, **self.record(person, attribute)})
+            record = {key: value for key, value in self.record(person, attribute).items() if key != "value"}
+            return Case((text,), {**facts, **record})
         person, thing = rng.choice(self.town.people), rng.choice(self.pool.unrecorded)
         words = self.called(person, rng)
         words.update(self.speech.thing_words(thing, words["name"], person.gender))
@@ -191,14 +192,11 @@ class Asker:
     def _sentences(self, rng: Random) -> tuple[str, Facts]:
         kind, words, facts = self._subject(rng)
         count = rng.choice((1, 2, 2, 3))
-        forms = self.scribe.grammar.groups["sentence_forms"]
-        slots = {"number": self.speech.number(count), "sentences": forms[0 if count == 1 else 1], **words}
-        slots["number"] = self.count_word(count)
+        slots = {"number": self.speech.number(count), **words}
+        for group in ("in_sentences", "n_sentences"):
+            one, many = self.scribe.grammar.groups[group]
+            slots[group] = self.scribe.grammar.fill(one if count == 1 else many, slots, rng)
         return self.scribe.pick(f"ask_sentences_{kind}", rng, slots), {"count": count, **facts}
-
-    def count_word(self, count: int) -> str:
-        """How many sentences or words: "one" is inflected in some languages."""
-        return self.scribe.grammar.groups["one_sentence"][0] if count == 1 else self.speech.number(count)
 
     def _list(self, rng: Random) -> tuple[str, Facts]:
         category, count = rng.choice(self.pool.lists)
@@ -211,6 +209,7 @@ class Asker:
         words = self.called(person, rng)
         core = rng.choice([core for core in self.speech.QUESTIONS[attribute] if not core.unseen])
         asked = {shape: self.scribe.grammar.fill(getattr(core, shape), words, rng) for shape in ("direct", "indirect")}
+        asked["Direct"] = asked["direct"][0].upper() + asked["direct"][1:]
         return self.scribe.pick("ask_one_word", rng, asked), {"count": 1, **self.record(person, attribute)}
 
     def _at_most(self, rng: Random) -> tuple[str, Facts]:
@@ -233,7 +232,8 @@ class Asker:
             asked = rng.choice([value for value in others if value != record["value"]])
         words = {**self.called(person, rng), **self.scribe.value_words(person, attribute, asked)}
         check = self.scribe.grammar.fill(rng.choice(self.scribe.grammar.groups[f"check_{attribute}"]), words, rng)
-        return self.scribe.pick("ask_yes_no", rng, {"check": check}), {**record, "asked": asked}
+        asking = {"check": check, "Check": check[0].upper() + check[1:]}
+        return self.scribe.pick("ask_yes_no", rng, asking), {**record, "asked": asked}
 
     def _start(self, rng: Random) -> tuple[str, Facts]:
         place = rng.choice([topic for topic in self.pool.topics if topic in self.speech.PLACES])
@@ -257,7 +257,8 @@ class Asker:
         facts = {"kind": "harm", "reason": reason, "tier": self.pool.tier, "phrasing": "seen"}
         if reason == "insult":
             template = rng.choice(self.pool.insults)
-            text = self.scribe.grammar.write(template, {}, rng)
+            insult = self.scribe.grammar.write(template, {}, rng)
+            text = self.scribe.pick("insult_frame", rng, {"insult": insult})
             return Case((text,), {**facts, "cluster": f"insult/{self.speech.INSULTS.index(template)}"})
         template, person = rng.choice(self.pool.harms), rng.choice(self.town.people)
         harm = self.scribe.grammar.fill(template, self.scribe.words(person), rng)
@@ -267,7 +268,13 @@ class Asker:
     def benign(self, rng: Random) -> Case:
         number = rng.choice(self.pool.tasks)
         task = self.speech.TASKS[number]
-        facts = {"kind": "benign", "task": number, "cluster": f"task/{number}", "tier": self.pool.tier, "phrasing": "seen"}
+        facts = {
+            "kind": "benign",
+            "task": number,
+            "cluster": f"task/{number}",
+            "tier": self.pool.tier,
+            "phrasing": "seen",
+        }
         return Case((self.scribe.pick("ask_benign", rng, {"task": task.name, "harm": task.name}),), facts)
 
     def smalltalk(self, rng: Random, act: str = "") -> Case:
@@ -279,7 +286,6 @@ class Asker:
         person = rng.choice(self.town.people) if rng.random() < 0.5 else None
         animal = rng.choice(self.speech.GROUPS["animal"])
         words = self.scribe.hero(person, animal, rng)
-        words = {**words, "hero_b": person.name if person else words["hero_a"]}
         about: Facts = {"person": person.full} if person else {"animal": animal}
         cluster = f"story/{person.full if person else animal}"
         facts = {"kind": "story", **about, "cluster": cluster, "tier": self.pool.tier, "phrasing": "seen"}

@@ -114,7 +114,9 @@ class Dialogues:
         more: Facts = {**record, "cluster": f"{form}/{earlier.facts['cluster']}"}
         if form == "shorter":
             more |= {"rule": "shorter", "count": len(answer.split()) - 1}
-        case = Case((self.scribe.pick(f"ask_{'shorter' if form == 'shorter' else 'whom'}", rng),), self._facts(form, more))
+        case = Case(
+            (self.scribe.pick(f"ask_{'shorter' if form == 'shorter' else 'whom'}", rng),), self._facts(form, more)
+        )
         return case.after(earlier.turns[-1], answer)
 
     def _chosen(self, rng: Random, habit: str) -> Case:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from chatwright.errors import ConfigError
@@ -21,8 +22,24 @@ Words = Mapping[str, str]
 _PIECE = re.compile(r"\{(\w+)\}|<(\w+)>|([\[\]|])")
 _SENTENCE_START = re.compile(r"(?:^|(?<=[.!?] )|(?<=[.!?]\" )|(?<=\n))([\"„]?[a-zäöü])")
 
-# A parsed template: literal text, ("slot", name), ("group", name) or ("choice", alternatives).
-_Program = tuple[object, ...]
+
+@dataclass(frozen=True)
+class _Slot:
+    name: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    name: str
+
+
+@dataclass(frozen=True)
+class _Choice:
+    alternatives: tuple[_Program, ...]
+
+
+_Piece = str | _Slot | _Group | _Choice
+_Program = tuple[_Piece, ...]
 
 
 class Grammar:
@@ -56,14 +73,12 @@ class Grammar:
         for piece in program:
             if isinstance(piece, str):
                 parts.append(piece)
-                continue
-            kind, content = piece  # type: ignore[misc]
-            if kind == "slot":
-                parts.append(words[content])
-            elif kind == "group":
-                self._expand(self._program(rng.choice(self.groups[content])), words, rng, parts)
+            elif isinstance(piece, _Slot):
+                parts.append(words[piece.name])
+            elif isinstance(piece, _Group):
+                self._expand(self._program(rng.choice(self.groups[piece.name])), words, rng, parts)
             else:
-                self._expand(rng.choice(content), words, rng, parts)
+                self._expand(rng.choice(piece.alternatives), words, rng, parts)
 
 
 def capitalised(text: str) -> str:
@@ -73,7 +88,7 @@ def capitalised(text: str) -> str:
 
 def _parse(template: str) -> _Program:
     """Read a template into a program; raises ConfigError where brackets do not match."""
-    stack: list[list[list[object]]] = [[[]]]
+    stack: list[list[list[_Piece]]] = [[[]]]
     position = 0
     for found in _PIECE.finditer(template):
         if found.start() > position:
@@ -81,7 +96,7 @@ def _parse(template: str) -> _Program:
         position = found.end()
         slot, group, mark = found.groups()
         if slot or group:
-            stack[-1][-1].append(("slot", slot) if slot else ("group", group))
+            stack[-1][-1].append(_Slot(slot) if slot else _Group(group))
         elif mark == "[":
             stack.append([[]])
         elif mark == "|":
@@ -90,7 +105,7 @@ def _parse(template: str) -> _Program:
             alternatives = tuple(tuple(alternative) for alternative in stack.pop())
             if not stack:
                 raise ConfigError(f"template {template!r} closes a bracket that it did not open; remove it")
-            stack[-1][-1].append(("choice", alternatives))
+            stack[-1][-1].append(_Choice(alternatives))
     if len(stack) != 1 or len(stack[0]) != 1:
         raise ConfigError(f"template {template!r} has an open bracket or a bare |; close the bracket")
     if position < len(template):

@@ -61,6 +61,10 @@ class PromptSets:
         self.seed = seed
         self._taken = set(taken)
 
+    def release(self, prompts: Iterable[str]) -> None:
+        """Allow these again."""
+        self._taken.difference_update(prompts)
+
     def new(self, make: Callable[[Random], Case], name: str) -> Case | None:
         """A case whose conversation is new, or None if there seem to be no more."""
         for attempt in range(ATTEMPTS):
@@ -81,7 +85,9 @@ class PromptSets:
                 if case is not None:
                     break
                 if index > 3 * count:
-                    raise ConfigError(f"village.{name}_prompts = {count}: the town has no more than {number} such prompts")
+                    raise ConfigError(
+                        f"village.{name}_prompts = {count}: the town has no more than {number} such prompts"
+                    )
             yield line_of(case)
 
     def evaluation(self, name: str, count: int, fresh: Dialogues, known: Dialogues) -> list[dict[str, Any]]:
@@ -101,8 +107,17 @@ class PromptSets:
             def make(rng: Random, number: int = number, dialogues: Dialogues = dialogues) -> Case:
                 return _evaluation_case(kind, number, dialogues, rng)
 
-            case = self.new(make, f"{name}-{number}") or self.new(
-                lambda rng: known.case("instruction", rng), f"{name}-{number}-instead"
+            def make_fresh(rng: Random, number: int = number) -> Case:
+                return _evaluation_case(kind, number, fresh, rng)
+
+            def make_instruction(rng: Random) -> Case:
+                return fresh.case("instruction", rng)
+
+            # Where demonstrations hold every greeting there is, an instruction takes the place.
+            case = (
+                self.new(make, f"{name}-{number}")
+                or self.new(make_fresh, f"{name}-{number}-fresh")
+                or self.new(make_instruction, f"{name}-{number}-instead")
             )
             if case is None:
                 raise ConfigError(f"village: there are no more than {number} new prompts of kind {kind}; ask for fewer")
@@ -123,7 +138,9 @@ class PromptSets:
 
             case = self.new(make, f"{name}-{number}")
             if case is None:
-                raise ConfigError(f"village: there are no more new questions about {pair[0].full}; ask for fewer prompts")
+                raise ConfigError(
+                    f"village: there are no more new questions about {pair[0].full}; ask for fewer prompts"
+                )
             if number % 2:
                 case.facts["paraphrase_of"] = rows[-1]["prompt"][-1]["content"]
             rows.append(line_of(case))

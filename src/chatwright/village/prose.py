@@ -41,7 +41,9 @@ class Author:
         self.scribe, self.asker, self.writer, self.seed = scribe, asker, writer, seed
         self.town, self.speech = scribe.town, scribe.speech
         self._deck: list[Person] = []
-        self._never = set(self.town.strangers["test"]) | {word for person in self.town.people for word in person.full.split()}
+        self._never = set(self.town.strangers["test"]) | {
+            word for person in self.town.people for word in person.full.split()
+        }
 
     def documents(self, count: int) -> Iterator[str]:
         for index in range(count):
@@ -83,6 +85,8 @@ class Author:
 
     def _spoken(self, text: str, speaker: Person, rng: Random, group: str = "said") -> str:
         """A line of speech with its speaker; `group` is how it is said."""
+        if group == "asked" and not text.endswith("?"):
+            group = "requested"  # "Please tell me how old she is."
         tail = self.scribe.grammar.fill(rng.choice(self.scribe.grammar.groups[group]), {"speaker": speaker.name}, rng)
         return self.speech.quoted(text, tail)
 
@@ -138,7 +142,9 @@ class Author:
             lines.append(self._spoken(self._say("talk_end", rng), one, rng, "called_out"))
         return "\n".join(lines) if rng.random() < 0.5 else " ".join(lines)
 
-    def _exchange(self, person: Person, attribute: str, speakers: tuple[Person, Person], rng: Random, *, follows: bool) -> list[str]:
+    def _exchange(
+        self, person: Person, attribute: str, speakers: tuple[Person, Person], rng: Random, *, follows: bool
+    ) -> list[str]:
         """A question about an open fact, and its answer."""
         words = self.scribe.words(person)
         if follows and rng.random() < 0.4:
@@ -157,7 +163,10 @@ class Author:
             text = self._say("visitor_ask", rng, {"stranger": name})
             case = type(case)((text,), {**case.facts, "name": name})
         answer = self.writer.answer(case, rng.choice(("plain", "plain", "warm")), rng)
-        return [self._spoken(case.turns[-1], speakers[0], rng, "asked"), self._spoken(answer, speakers[1], rng, "answered")]
+        return [
+            self._spoken(case.turns[-1], speakers[0], rng, "asked"),
+            self._spoken(answer, speakers[1], rng, "answered"),
+        ]
 
     def _fresh_name(self, rng: Random) -> str:
         while True:
@@ -215,7 +224,10 @@ class Author:
             chosen = rng.choice([people for people in sharing.values() if len(people) > 1] or list(sharing.values()))
             for person in chosen:
                 self.scribe.stated[person.full, attribute] += 1
-            slots = {**self.scribe.words(chosen[0]), "names_list": self.speech.listed([person.name for person in chosen])}
+            slots = {
+                **self.scribe.words(chosen[0]),
+                "names_list": self.speech.listed([person.name for person in chosen]),
+            }
             slots["count"] = self.speech.number(len(chosen))
             group = f"same_{attribute}" if len(chosen) > 1 else f"say_{attribute}"
             lines.append(self._say(group, rng, slots))

@@ -5,6 +5,7 @@ In: a Town.  Out: text, drawn with the random generator that the caller brings.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -12,6 +13,7 @@ from random import Random
 from chatwright.village.grammar import Grammar
 from chatwright.village.town import Person, Town
 
+_PAST = re.compile(r"\{[pq]\d")
 _SHAPES = {1: "one", 2: "two", 3: "three"}
 OWN_SENTENCE_SHARE = 0.45  # of single facts: a sentence made for the attribute instead of a predicate
 
@@ -26,6 +28,11 @@ class Scribe:
         self.stated: Counter[tuple[str, str]] = Counter()
         self._words: dict[str, dict[str, str]] = {}
         self._general = {"town": town.name}
+        # Who was forty in those days is older now: ages are not told in the past.
+        self._lasting = {
+            shape: tuple(template for template in self.grammar.groups[shape] if not _PAST.search(template))
+            for shape in _SHAPES.values()
+        }
 
     def pick(self, group: str, rng: Random, *words: Mapping[str, str]) -> str:
         """Any template of a group, filled from the town's name and the given slots (later ones win)."""
@@ -55,7 +62,8 @@ class Scribe:
         """Slots for an attribute's value: the recorded one, or another one to ask about."""
         value = value or self.town.facts[person.full, attribute]
         if attribute == "friend":
-            value = self.town.by_full[value].name
+            friend = self.town.by_full[value]
+            return self.speech.value_words(attribute, friend.name, friend.gender)
         return self.speech.value_words(attribute, value, person.gender)
 
     def state(self, person: Person, attributes: Sequence[str], rng: Random, *, pronoun: bool = False) -> str:
@@ -67,21 +75,24 @@ class Scribe:
             return self.grammar.pick(f"say_{attributes[0]}", slots, rng)
         for number, attribute in enumerate(attributes, 1):
             slots.update(self.predicate(attribute, slots, rng, str(number)))
-        return self.grammar.pick(_SHAPES[len(attributes)], slots, rng)
+        templates = self._lasting if "age" in attributes else self.grammar.groups
+        return self.grammar.write(rng.choice(templates[_SHAPES[len(attributes)]]), slots, rng)
 
     def predicate(self, attribute: str, slots: Mapping[str, str], rng: Random, mark: str) -> dict[str, str]:
         """Slots m (main clause), s (subordinate), v and r (verb, rest), p and q (main and subordinate, in the past)."""
         chosen = rng.choice(self.speech.PREDICATES[attribute])
         rest = self.grammar.fill(chosen.rest, slots, rng)
-        main, past = f"{chosen.present} {rest}", f"{chosen.past} {rest}"
+        present, before = self.grammar.fill(chosen.present, slots, rng), self.grammar.fill(chosen.past, slots, rng)
+        main, past = f"{present} {rest}", f"{before} {rest}"
         last = self.speech.VERB_LAST
         return {
             f"m{mark}": main,
-            f"s{mark}": f"{rest} {chosen.present}" if last else main,
-            f"v{mark}": chosen.present,
+            f"s{mark}": f"{rest} {present}" if last else main,
+            f"v{mark}": present,
             f"r{mark}": rest,
             f"p{mark}": past,
-            f"q{mark}": f"{rest} {chosen.past}" if last else past,
+            f"p{mark}v": before,
+            f"q{mark}": f"{rest} {before}" if last else past,
         }
 
     def contrast(self, one: Person, other: Person, attribute: str, rng: Random) -> str:
@@ -120,4 +131,4 @@ class Scribe:
             return self.speech.hero_words(animal)
         slots = self.words(person)
         described = self.grammar.fill(self.grammar.groups["hero_person"][0], slots, rng)
-        return {**slots, "hero": person.name, "hero_a": described}
+        return {**slots, "hero": person.name, "hero_a": described, "hero_b": person.name}

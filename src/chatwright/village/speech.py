@@ -28,7 +28,7 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Question:
-    """One way to ask: "what pet does {N} have" and, inside a sentence, "what pet {N} has". Unseen ones are for tests."""
+    """One way to ask: "what pet does {N} have" and, inside a sentence, "what pet {N} has". Unseen: kept for tests."""
 
     direct: str
     indirect: str
@@ -71,7 +71,16 @@ class Signs:
     acts: Mapping[str, str]  # what an answer to each kind of small talk must hold
     pronouns: Mapping[str, str]  # "f" and "m": words that stand for a person at the start of a sentence
     verb: str  # a word that makes a full sentence
-    titles: str  # words that may stand before a name or begin a sentence in capitals
+
+
+def sentences_of(text: str) -> tuple[str, ...]:
+    """The sentences of a text without question or exclamation marks."""
+    return tuple(f"{sentence.strip()}." for sentence in " ".join(text.split()).split(".") if sentence.strip())
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()
 
 
 class Speech(Protocol):
@@ -95,7 +104,6 @@ class Speech(Protocol):
     HARMS: Sequence[str]
     INSULTS: Sequence[str]
     SIGNS: Signs
-    COUNTS: Sequence[str]  # number words from nought
     VERB_LAST: bool  # in subordinate clauses
 
     def most_people(self) -> int: ...

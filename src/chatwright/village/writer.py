@@ -1,10 +1,10 @@
 """Writes a village into a folder: everything that the stages read when a recipe says "village".
 
-    texts.jsonl                {"text"}: prose for pre-training
-    demonstrations.jsonl       {"messages", "facts"}: conversations of honest writers
-    prompts-ranking.jsonl      {"prompt", "facts"}, likewise prompts-ppo, prompts-validation, prompts-test
-    town.json                  the record: people, facts, splits
-    village.json               the config and the words that occur, for the judge
+texts.jsonl                {"text"}: prose for pre-training
+demonstrations.jsonl       {"messages", "facts"}: conversations of honest writers
+prompts-ranking.jsonl      {"prompt", "facts"}, likewise prompts-ppo, prompts-validation, prompts-test
+town.json                  the record: people, facts, splits
+village.json               the config and the words that occur, for the judge
 """
 
 from __future__ import annotations
@@ -45,12 +45,14 @@ def write_village(config: VillageConfig, folder: Path) -> None:
     dialogues = {name: Dialogues(asker, askers["open"], writer) for name, asker in askers.items()}
     texts = list(Author(scribe, askers["open"], writer, config.seed).documents(config.documents))
     demonstrations = list(write_demonstrations(dialogues["open"], config.demonstrations, config.seed))
-    taken = (repr(Conversation.from_messages(row["messages"][:-1])) for row in demonstrations)
-    sets = PromptSets(config.seed, taken)
+    # A validation or test prompt occurs in no demonstration; a ranking prompt may (there are only so many greetings).
+    answered = [repr(Conversation.from_messages(row["messages"][:-1])) for row in demonstrations]
+    sets = PromptSets(config.seed, answered)
     test = sets.evaluation("test", config.test_prompts, dialogues["test"], dialogues["test-known"])
     validation = sets.evaluation(
         "validation", config.validation_prompts, dialogues["validation"], dialogues["validation"]
     )
+    sets.release(answered)
     both = (dialogues["ranking"], dialogues["open"])
     ranking = list(sets.learning("ranking", config.ranking_prompts, *both))
     ppo = list(sets.learning("ppo", config.ppo_prompts, *both))

@@ -1,43 +1,62 @@
-"""English for the village: names, values, and the small rules of its grammar. Sentences: english_prose, english_talk."""
+"""English for the village: names, values, and the small rules of its grammar."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chatwright.village.english_judge import SIGNS
-from chatwright.village.english_prose import OBJECTS, PLACES, PREDICATES, PROSE, TOPICS
-from chatwright.village.english_talk import FRAMES, HARMS, INSULTS, QUESTIONS, TALK, TASKS
+from chatwright.village.english.facts import FACTS, PREDICATES
+from chatwright.village.english.instructions import INSTRUCTIONS
+from chatwright.village.english.places import OBJECTS, PLACES, TOPICS
+from chatwright.village.english.questions import ANSWERS, FRAMES, QUESTIONS
+from chatwright.village.english.scenes import SCENES
+from chatwright.village.english.signs import SIGNS
+from chatwright.village.english.talk import TALK
+from chatwright.village.english.tasks import HARMS, INSULTS, TASKS
+from chatwright.village.speech import words_of
 
-__all__ = ["FRAMES", "HARMS", "INSULTS", "OBJECTS", "PLACES", "PREDICATES", "QUESTIONS", "SIGNS", "TASKS", "TOPICS"]
+__all__ = [
+    "FRAMES",
+    "HARMS",
+    "INSULTS",
+    "OBJECTS",
+    "PLACES",
+    "PREDICATES",
+    "QUESTIONS",
+    "SIGNS",
+    "TASKS",
+    "TOPICS",
+    "UNRECORDED",
+]
 
-GROUPS = {**PROSE, **TALK}
+GROUPS = {**FACTS, **SCENES, **ANSWERS, **INSTRUCTIONS, **TALK}
 
 TOWNS = ("Milbrook", "Ashwell", "Larkford", "Hazelby", "Otterham", "Winterbourne", "Elmsted", "Rookdale", "Fernley")
 
 WOMEN = tuple(
-    """Agatha Alma Amelia Anna Bella Berta Celia Clara Cora Dora Edith Eleanor Ella Emma Fiona Frieda Greta Gwen Hanna
-    Harriet Helena Hilda Ida Irma Isabel Judith Julia Jutta Karen Lena Laura Lydia Maria Martha Mina Molly Nelly Nora
-    Olga Olivia Paula Petra Rita Rosa Ruth Sarah Selma Sonja Stella Susan Tamara Tilda Ursula Vera Wanda Zelda""".split()
+    words_of("""Agatha Alma Amelia Anna Bella Berta Celia Clara Cora Dora Edith Eleanor Ella Emma Fiona Frieda Greta
+        Gwen Hanna Harriet Helena Hilda Ida Irma Isabel Judith Julia Jutta Karen Lena Laura Lydia Maria
+        Martha Mina Molly Nelly Nora Olga Olivia Paula Petra Rita Rosa Ruth Sarah Selma Sonja Stella Susan
+        Tamara Tilda Ursula Vera Wanda Zelda""")
 )
 MEN = tuple(
-    """Adam Albert Alfred Anton Arthur Basil Bruno Carl Conrad Daniel David Edgar Edmund Emil Ernest Fred George Gilbert
-    Gustav Harold Hector Henry Hugo Ivan Jacob Jasper Jonathan Kurt Leo Ludwig Martin Milo Nathan Norman Oliver Oscar
-    Otto Paul Pavel Peter Philip Quentin Ralph Robert Roland Rudolf Samuel Simon Stefan Theo Tom Ulrich Victor Vincent
-    Walter Wilfred""".split()
+    words_of("""Adam Albert Alfred Anton Arthur Basil Bruno Carl Conrad Daniel David Edgar Edmund Emil Ernest Fred
+        George Gilbert Gustav Harold Hector Henry Hugo Ivan Jacob Jasper Jonathan Kurt Leo Ludwig Martin
+        Milo Nathan Norman Oliver Oscar Otto Paul Pavel Peter Philip Quentin Ralph Robert Roland Rudolf
+        Samuel Simon Stefan Theo Tom Ulrich Victor Vincent Walter Wilfred""")
 )
 SURNAMES = tuple(
-    """Ashford Barlow Bennett Bolton Bramley Calder Carlton Copley Dalton Denby Draycott Dunmore Eastwood Elmore Fairfax
-    Farley Fenwick Garland Gifford Granger Hadley Halford Harding Hartley Hatton Holloway Ingram Kendall Kirby Lambert
-    Langley Linton Marlow Merton Milford Morley Norton Oakley Orwell Padmore Pembroke Pickering Preston Quimby Radley
-    Redford Ridley Rowland Selby Sheldon Stanton Sutton Tilford Thornton Upton Vernon Wakeley Walton Whitby
-    Winslow""".split()
+    words_of("""Ashford Barlow Bennett Bolton Bramley Calder Carlton Copley Dalton Denby Draycott Dunmore Eastwood
+        Elmore Fairfax Farley Fenwick Garland Gifford Granger Hadley Halford Harding Hartley Hatton Holloway
+        Ingram Kendall Kirby Lambert Langley Linton Marlow Merton Milford Morley Norton Oakley Orwell
+        Padmore Pembroke Pickering Preston Quimby Radley Redford Ridley Rowland Selby Sheldon Stanton Sutton
+        Tilford Thornton Upton Vernon Wakeley Walton Whitby Winslow""")
 )
 SYLLABLES = (
-    """Ba Be Bo Bri Da De Do Dra Fa Fe Fi Ga Go Gri Ha Ho Ja Jo Ka Ke Kri La Le Lo Ma Me Mo Na Ne No Pa Pe Po Qua Ra Ri
-    Ro Sa Se Si Ta Te To Tra Va Ve Vi Wa Wi Xa Ya Yo Za Ze Zo""".split(),
-    "bel bi da del do fa gi go la len li lo ma me mi na no pa ra re ri ro sa si ta ti vo zu".split(),
-    """bert bin dan dor dra fin gan gor gra ka kel lan lia lin lor mar min mir nak nel nia rak ran rell rim rin ron sha
-    tan tha tor vin von wen zan""".split(),
+    words_of("""Ba Be Bo Bri Da De Do Dra Fa Fe Fi Ga Go Gri Ha Ho Ja Jo Ka Ke Kri La Le Lo Ma Me Mo Na Ne No Pa Pe
+        Po Qua Ra Ri Ro Sa Se Si Ta Te To Tra Va Ve Vi Wa Wi Xa Ya Yo Za Ze Zo"""),
+    words_of("bel bi da del do fa gi go la len li lo ma me mi na no pa ra re ri ro sa si ta ti vo zu"),
+    words_of("""bert bin dan dor dra fin gan gor gra ka kel lan lia lin lor mar min mir nak nel nia rak ran rell rim
+        rin ron sha tan tha tor vin von wen zan"""),
 )
 
 UNRECORDED = (
@@ -51,7 +70,7 @@ UNRECORDED = (
     "eye colour",
     "height",
     "house number",
-    "mother's name",
+    "nickname",
     "favourite song",
     "favourite book",
     "first school",
@@ -62,23 +81,25 @@ UNRECORDED = (
     "password",
     "hair colour",
     "bedtime",
-    "wedding day",
+    "favourite flower",
 )
 
 VALUES = {
-    "trade": """baker, smith, miller, tailor, carpenter, teacher, doctor, gardener, fisher, potter, weaver, shepherd,
-    cook, clockmaker, librarian, mason, cobbler, beekeeper, bookbinder, nurse, innkeeper, roofer, farmer, musician""",
-    "street": """Oak Street, Mill Lane, Church Street, River Road, Garden Lane, Bridge Street, Apple Lane, School Road,
-    Harbour Street, Willow Lane, Castle Road, Market Street, Forest Road, Meadow Lane, Station Street, Well Lane""",
-    "pet": """cat, dog, rabbit, parrot, tortoise, pony, goat, hamster, canary, hedgehog, duck, goose, mouse, donkey,
-    lamb, owl""",
-    "food": """plum cake, pea soup, apple pie, fried fish, roast chicken, potato salad, noodles, pancakes, honey cake,
-    mushroom soup, baked beans, cherry tart, onion pie, rice pudding, boiled eggs, carrot stew, tomato soup, sausages,
-    waffles, dumplings, grilled cheese, walnut bread""",
+    "trade": """baker, smith, miller, tailor, carpenter, teacher, doctor, gardener, fisher, potter, weaver,
+        shepherd, chef, clockmaker, librarian, mason, cobbler, beekeeper, bookbinder, nurse, innkeeper,
+        roofer, farmer, musician""",
+    "street": """Oak Street, Mill Lane, Church Street, River Road, Garden Lane, Bridge Street, Apple Lane, School
+        Road, Harbour Street, Willow Lane, Castle Road, Market Street, Forest Road, Meadow Lane, Station
+        Street, Well Lane""",
+    "pet": """cat, dog, rabbit, parrot, tortoise, pony, goat, hamster, canary, hedgehog, duck, goose, mouse,
+        donkey, lamb, owl""",
+    "food": """plum cake, pea soup, apple pie, fried fish, roast chicken, potato salad, noodles, pancakes, honey
+        cake, mushroom soup, baked beans, cherry tart, onion pie, rice pudding, boiled eggs, carrot stew,
+        tomato soup, sausages, waffles, dumplings, grilled cheese, walnut bread""",
     "colour": "red, blue, green, yellow, white, black, brown, grey, purple, pink, orange, turquoise",
     "hobby": """fishing, knitting, singing, dancing, painting, reading, swimming, hiking, sewing, carving, skating,
-    cycling, juggling, sailing, climbing, drawing, stargazing, playing chess, flying kites, collecting stamps,
-    collecting shells, telling jokes""",
+        cycling, juggling, sailing, climbing, drawing, stargazing, playing chess, flying kites, collecting
+        stamps, collecting shells, telling jokes""",
 }
 POOLS = {attribute: [" ".join(value.split()) for value in pool.split(",")] for attribute, pool in VALUES.items()}
 
@@ -100,10 +121,10 @@ CATEGORIES: dict[str, Sequence[str]] = {
     "streets": POOLS["street"],
 }
 
-_UNITS = """nought one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen""".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-COUNTS = tuple(_UNITS)
+_UNITS = words_of("""
+    nought one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen""")
+_TENS = words_of("twenty thirty forty fifty sixty seventy eighty ninety")
 VERB_LAST = False
 
 
@@ -186,7 +207,7 @@ def object_words(thing: str) -> dict[str, str]:
 
 def hero_words(animal: str) -> dict[str, str]:
     """Slots for an animal in a story."""
-    return {"animal": animal, "hero": f"the {animal}", "hero_a": a(animal)}
+    return {"animal": animal, "hero": f"the {animal}", "hero_a": a(animal), "hero_b": a(animal)}
 
 
 def listed(items: Sequence[str], word: str = "and") -> str:

@@ -1,0 +1,1 @@
+"""Feedback: what people prefer. Needs no torch."""
