@@ -112,7 +112,9 @@ def _fill(model: nn.Module, path: Path) -> None:
                         f"{path}: {name} has shape {tuple(stored.shape)}, model.json asks for {tuple(weight.shape)}"
                     )
                 if not bool(torch.isfinite(stored).all()):
-                    raise ArtefactError(f"{path}: {name} holds values that are not finite; the training had broken down")
+                    raise ArtefactError(
+                        f"{path}: {name} holds values that are not finite; train it again"
+                    )
                 weight.copy_(stored)
     except (OSError, SafetensorError) as problem:
         raise ArtefactError(f"{path} cannot be read ({problem}); copy the model anew or run its stage again") from None

@@ -54,7 +54,9 @@ class World:
     def share(self, rows: int) -> slice:
         """The rows of a global batch that belong to this process: equal, contiguous parts."""
         if rows % self.size:
-            raise ConfigError(f"a batch of {rows} rows does not divide among {self.size} processes; change the batch size")
+            raise ConfigError(
+                f"a batch of {rows} rows does not divide among {self.size} processes; change the batch size"
+            )
         part = rows // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
@@ -104,7 +106,7 @@ def _device(name: str) -> torch.device:
     except RuntimeError:
         raise ConfigError(f"device is {name!r}; choose auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ResourceError("device is cuda, but PyTorch sees no CUDA device here; set device = \"cpu\"")
+        raise ResourceError('device is cuda, but PyTorch sees no CUDA device here; set device = "cpu"')
     return device
 
 

@@ -80,9 +80,7 @@ class Engine:
         self.model, self.tokenizer, self.world, self.batch = model, tokenizer, world, batch
         self.context = model.backbone.config.context
 
-    def chat(
-        self, conversations: Sequence[Conversation], sampling: Sampling, *, seeds: Sequence[int]
-    ) -> list[Answer]:
+    def chat(self, conversations: Sequence[Conversation], sampling: Sampling, *, seeds: Sequence[int]) -> list[Answer]:
         """An answer to every conversation; the oldest turns are dropped where it would not fit in the context."""
         prompts = []
         for number, conversation in enumerate(conversations, 1):
@@ -131,7 +129,7 @@ class Engine:
         for number, prompt in enumerate(prompts, 1):
             if not prompt or len(prompt) >= self.context:
                 raise InputError(
-                    f"prompt {number} has {len(prompt)} tokens; the model reads 1 to {self.context - 1} before it answers"
+                    f"prompt {number} has {len(prompt)} tokens; the model reads 1 to {self.context - 1} of them"
                 )
         rows = [
             _Row(number, prompt, seed, min(sampling.max_tokens, self.context - len(prompt)), [], [])
@@ -143,9 +141,7 @@ class Engine:
             self.world.map(lambda own: self._run(own, sampling, is_over), [order[n::threads] for n in range(threads)])
         return [Sampled(row.tokens, row.logps, row.ended) for row in rows]
 
-    def _run(
-        self, waiting: list[_Row], sampling: Sampling, is_over: Callable[[list[int]], bool] | None
-    ) -> None:
+    def _run(self, waiting: list[_Row], sampling: Sampling, is_over: Callable[[list[int]], bool] | None) -> None:
         """Continue the rows of one thread: keep the batch filled, drop rows that are done."""
         waiting = list(waiting)
         room = max(1, self.batch // self.world.shards)
@@ -162,7 +158,7 @@ class Engine:
             assert state is not None
             tokens = self._advance(active, logits, sampling, is_over)
             staying = [place for place, row in enumerate(active) if not row.over]
-            if len(staying) <= COMPACT_BELOW * len(active):
+            if len(staying) <= COMPACT_BELOW * len(active) or state.longest >= self.context:
                 index = torch.tensor(staying, dtype=torch.long, device=self.world.device)
                 active, state, tokens = [active[place] for place in staying], state.take(index), tokens[index]
             if active:

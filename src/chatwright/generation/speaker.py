@@ -66,11 +66,13 @@ class ModelSpeaker:
         assert request.conversation is not None
         cut = fit(request.conversation, self.tokenizer, self.context - 1)
         if cut is None:
-            raise InputError(f"the last message is longer than the model's context of {self.context} tokens; shorten it")
+            raise InputError(
+                f"the last message is longer than the model's context of {self.context} tokens; shorten it"
+            )
         return render(cut, self.tokenizer, answer=True).tokens
 
     def stream(self, request: Request) -> Iterator[Piece]:
-        """Pieces of the answer as they are sampled; text that may begin a stop string or a UTF-8 letter is held back."""
+        """Pieces of the answer as they are sampled; what may begin a stop string or a UTF-8 letter is held back."""
         prompt = self.prompt(request)
         limit = min(request.sampling.max_tokens, self.context - len(prompt))
         letters, held = Utf8Stream(self.tokenizer), ""

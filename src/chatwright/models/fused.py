@@ -125,7 +125,9 @@ class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
-        length = torch.linalg.vector_norm(flat, dim=-1, keepdim=True, dtype=torch.float32 if x.dtype != torch.float64 else None)
+        length = torch.linalg.vector_norm(
+            flat, dim=-1, keepdim=True, dtype=torch.float32 if x.dtype != torch.float64 else None
+        )
         inverse = (length * length / x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
         normal = flat * inverse
         ctx.save_for_backward(normal, inverse, weight)

@@ -75,7 +75,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, sight: Sight, cache: KeyValues | None) -> Tensor:
         batch, length, width = x.shape
         read = self.read(x).view(batch, length, -1, self.head_width)
-        if self._fits_fused(sight, cache):
+        plain = cache is None and self.query_norm is None and self.heads == self.kv_heads
+        if plain and sight.penalty is not None:
             return self.write(causal_attention(read, sight.cosine, sight.sine, sight.penalty))
         queries, keys, values = read.split([self.heads, self.kv_heads, self.kv_heads], dim=2)
         if self.query_norm is not None and self.key_norm is not None:
@@ -93,11 +94,6 @@ class Attention(nn.Module):
             enable_gqa=self.kv_heads != self.heads,
         )
         return self.write(looked.transpose(1, 2).reshape(batch, length, width))
-
-    def _fits_fused(self, sight: Sight, cache: KeyValues | None) -> bool:
-        return (
-            sight.penalty is not None and cache is None and self.query_norm is None and self.heads == self.kv_heads
-        )
 
 
 class FeedForward(nn.Module):

@@ -94,12 +94,17 @@ def collect(config: CollectConfig) -> Path:
             if run.should_save(done):
                 with run.checkpoint(done) as folder:
                     (folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
-        run.write("answers.jsonl", _lines([{key: row[key] for key in ("prompt", "answers", "source", "facts")} for row in rows]))
+        run.write(
+            "answers.jsonl",
+            _lines([{key: row[key] for key in ("prompt", "answers", "source", "facts")} for row in rows]),
+        )
         ranked = [row for row in rows if row.get("ranks") is not None and len(row["answers"]) >= 2]
         if labeler is not None:
             run.write("rankings.jsonl", _lines(ranked))
         for row in rows[:8]:
-            answers = [f"{rank}. {text}" for text, rank in zip(row["answers"], row.get("ranks") or ["-"] * 9, strict=False)]
+            answers = [
+                f"{rank}. {text}" for text, rank in zip(row["answers"], row.get("ranks") or ["-"] * 9, strict=False)
+            ]
             run.sample(row["prompt"][-1]["content"], "\n".join(sorted(answers)))
         return run.finish(
             summary=_summary(config, rows, ranked), tokens_per_second=run.meter.tokens / run.meter.seconds

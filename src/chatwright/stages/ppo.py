@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from chatwright.artefacts import load_language_model, load_scalar_model, save_model
 from chatwright.disk import require
 from chatwright.errors import ConfigError, InputError, TrainingError
+from chatwright.evaluation.scoring import reward_scores
 from chatwright.generation.engine import Answer, Engine, Sampled
 from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, ScalarModel, count_parameters, training_flops_per_token
@@ -41,7 +42,7 @@ from chatwright.training.losses import (
     whiten,
 )
 from chatwright.training.optimizers import Optimizer, Schedule
-from chatwright.training.rollouts import Rollout, answer_logps, answer_values, collate, sequence_scores
+from chatwright.training.rollouts import Rollout, answer_logps, answer_values, by_rows, collate
 from chatwright.world import World, open_world, seed_everything
 
 Reward = Callable[[list[Answer]], Tensor]
@@ -130,7 +131,7 @@ class Networks:
 
 
 def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
-    """Improve the policy; `reward` replaces the reward model as the score (its folder still gives the value function)."""
+    """Improve the policy. `reward` replaces the reward model as the score; the value function still starts from it."""
     world = open_world(config.device, config.precision, config.threads)
     if world.size > 1:
         raise ConfigError("ppo runs in one process; start it without torchrun")
@@ -208,7 +209,9 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
             )
             run.progress(number, config.iterations, score=seen["score"], kl=seen["kl"])
             if watched and (number % config.evaluate_every == 0 or number == config.iterations):
-                measured, said = _validate(config, _result(networks), networks.reference, tokenizer, watched, score, world)
+                measured, said = _validate(
+                    config, _result(networks), networks.reference, tokenizer, watched, score, world
+                )
                 run.log(number, **measured)
                 _append_validation(run.folder, number, said)
                 standing = standing.judged(measured, config)
@@ -302,7 +305,13 @@ def _roll_out(
     seeds = seeds_of(config.seed, len(prompts), start=iteration * config.batch)
     engine = Engine(policy, tokenizer, world, batch=max(64, config.batch))
     sampled = engine.sample([prompt.tokens for prompt in prompts], sampling, seeds=seeds)
-    rollout = collate([prompt.tokens for prompt in prompts], sampled, tokenizer.end, world.device)
+    rollout = collate(
+        [prompt.tokens for prompt in prompts],
+        [[*own.tokens, *[tokenizer.end] * own.ended] for own in sampled],
+        [own.logps for own in sampled],
+        [own.ended for own in sampled],
+        world.device,
+    )
     return rollout, [_answer(prompt, own, tokenizer) for prompt, own in zip(prompts, sampled, strict=True)]
 
 
@@ -321,7 +330,9 @@ def _score(
         if not bool(torch.isfinite(scores).all()):
             raise TrainingError("the reward of an answer is not finite; look at the reward model")
         scores = scores - config.missing_end_penalty * (~rollout.ended).float()
-        reference = by_rows(rollout, lambda part: answer_logps(networks.reference, part, temperature=config.temperature), world)
+        reference = by_rows(
+            rollout, lambda part: answer_logps(networks.reference, part, temperature=config.temperature), world
+        )
         values = by_rows(rollout, lambda part: answer_values(networks.value, part), world)
         mask = rollout.mask
         rewards = shaped_rewards(rollout.logps, reference, scores, mask, kl_coefficient=kl_coefficient)
@@ -374,7 +385,9 @@ def _learn(
                         )
                     totals["first_ratio"], recompute = figures["ratio_error"], True
                     rollout = _recomputed(config, networks.policy, rollout, world)
-                    gradients, figures = _gradients(config, networks, optimizers, rollout.rows(rows), text, number, world)
+                    gradients, figures = _gradients(
+                        config, networks, optimizers, rollout.rows(rows), text, number, world
+                    )
                 totals.setdefault("first_ratio", figures["ratio_error"])
             _step(config, networks, optimizers, gradients, number, totals, figures)
     steps = config.epochs * config.minibatches
@@ -418,7 +431,7 @@ def _gradients(
             )
         return (policy_loss + config.value_coefficient * value_loss) / tokens
 
-    parts: list[Rollout | Batch] = list(_parts(minibatch, world))
+    parts: list[Rollout | Batch] = list(minibatch.split(2 * world.shards))
     if text is not None:
         batch = text(number).to(world.device)
         whole_text = batch.weight
@@ -455,24 +468,6 @@ def _step(
             totals[key] = totals.get(key, 0.0) + value
 
 
-def by_rows(rollout: Rollout, function: Callable[[Rollout], Tensor], world: World) -> Tensor:
-    """Apply `function` to parts of a rollout on all threads; results [B, T] in the rollout's order."""
-    index = rollout.lengths.add(rollout.starts).argsort(stable=True)
-    parts = [index[start : start + 32] for start in range(0, len(index), 32)]
-    found = world.map(lambda rows: function(rollout.rows(rows)), parts)
-    out = torch.zeros_like(rollout.logps)
-    for rows, values in zip(parts, found, strict=True):
-        out[rows, : values.shape[1]] = values
-    return out
-
-
-def _parts(minibatch: Rollout, world: World) -> list[Rollout]:
-    """The rows of a minibatch by length, so that little is padding, dealt out to the threads in equal shares."""
-    index = minibatch.lengths.add(minibatch.starts).argsort(stable=True)
-    pieces = index.tensor_split(min(2 * world.shards, len(index)))
-    return [minibatch.rows(piece) for piece in pieces]
-
-
 def _recomputed(config: PPOConfig, policy: LanguageModel, rollout: Rollout, world: World) -> Rollout:
     with torch.enable_grad():  # the kernels of training, whose rounding may differ from those without a gradient
         logps = by_rows(
@@ -503,7 +498,9 @@ def _prompts(paths: Sequence[str], policy: LanguageModel, tokenizer: Tokenizer, 
         if cut is not None:
             prompts.append(Prompt(cut, render(cut, tokenizer, answer=True).tokens, dict(facts)))
     if paths and not prompts:
-        raise InputError(f"{paths[0]}: no prompt is shorter than {room} tokens; lower ppo.max_tokens or shorten prompts")
+        raise InputError(
+            f"{paths[0]}: no prompt is shorter than {room} tokens; lower ppo.max_tokens or shorten prompts"
+        )
     return prompts
 
 
@@ -522,28 +519,19 @@ def _networks(config: PPOConfig, world: World) -> tuple[Networks, ScalarModel, T
     value, reward_tokenizer = load_scalar_model(config.reward, world=world)
     scorer, _ = load_scalar_model(config.reward, world=world)
     if reward_tokenizer.to_json() != tokenizer.to_json():
-        raise InputError(f"{config.reward} and {config.policy} have different tokenizers; train the reward model from this policy")
+        raise InputError(
+            f"{config.reward} and {config.policy} have different tokenizers; train the reward model from this policy"
+        )
     average = load_language_model(config.policy, world=world)[0] if config.ema else None
     return Networks(policy.requires_grad_(True), reference, value.requires_grad_(True), average), scorer, tokenizer
 
 
 def reward_of(model: ScalarModel, tokenizer: Tokenizer, world: World) -> Reward:
-    """A reward model as a function of answers: the score at the end token of the rendered conversation."""
+    """A reward model as a function of answers. It reads their text, encoded anew: no spelling of its own pays."""
 
     def score(answers: list[Answer]) -> Tensor:
-        sequences = [
-            [*render(answer.conversation, tokenizer, answer=True).tokens, *answer.tokens, tokenizer.end]
-            for answer in answers
-        ]
-        limit = model.backbone.config.context
-        sequences = [tokens if len(tokens) <= limit else [*tokens[: limit - 1], tokenizer.end] for tokens in sequences]
-        threads = [list(range(first, len(sequences), world.shards)) for first in range(world.shards)]
-        scores = torch.zeros(len(sequences), device=world.device)
-        with torch.no_grad():
-            found = world.map(lambda own: sequence_scores(model, [sequences[index] for index in own]), threads)
-        for own, values in zip(threads, found, strict=True):
-            scores[own] = values
-        return scores
+        answered = [answer.conversation.plus("assistant", answer.text) for answer in answers]
+        return torch.tensor(reward_scores(model, tokenizer, answered, world), device=world.device)
 
     return score
 

@@ -69,7 +69,9 @@ class PretrainConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"pretrain.{name} is {getattr(self, name)}; it must be at least 1")
         if self.window > self.context:
-            raise ConfigError(f"pretrain.window ({self.window}) must not be greater than pretrain.context ({self.context})")
+            raise ConfigError(
+                f"pretrain.window ({self.window}) must not be greater than pretrain.context ({self.context})"
+            )
 
     def shape(self, vocabulary: int) -> TransformerConfig:
         """The model's shape: derived from `depth`, but for what is set."""
@@ -167,7 +169,9 @@ def pretrain(config: PretrainConfig) -> Path:
             "training_tokens": run.meter.tokens,
             "epochs": batches.epochs(config.steps),
         }
-        return run.finish(summary=summary, tokens_per_second=run.meter.tokens / seconds, epochs=_epochs(config, batches))
+        return run.finish(
+            summary=summary, tokens_per_second=run.meter.tokens / seconds, epochs=_epochs(config, batches)
+        )
 
 
 def _model(config: PretrainConfig, world: World) -> tuple[LanguageModel, Tokenizer]:
@@ -217,7 +221,10 @@ def _epochs(config: PretrainConfig, batches: TokenWindows) -> dict[str, float]:
 
     sources = read_json(config.tokens / "tokens.json").get("sources", [])
     passes = batches.epochs(config.steps)
-    return {str(source.get("path", number)): passes * float(source.get("copies", 1)) for number, source in enumerate(sources)}
+    return {
+        str(source.get("path", number)): passes * float(source.get("copies", 1))
+        for number, source in enumerate(sources)
+    }
 
 
 def _memory(config: PretrainConfig, model: LanguageModel) -> int:

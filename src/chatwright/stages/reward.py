@@ -1,9 +1,9 @@
 """Reward model: learn from rankings which of two answers people prefer.
 
-In: a chat model and rankings (or chosen/rejected pairs).  Out: `model/`, which gives an answer a score at its end token.
+In: a chat model and rankings (or chosen/rejected pairs).  Out: `model/`, which scores an answer at its end token.
 
-All pairs of one prompt are one element of the loss (Ouyang et al. 2022, eq. 1); ties are dropped; prompts are split into
-training, validation and test, never answers. A bias is subtracted at the end so that demonstrations score 0 on average.
+All pairs of one prompt are one element of the loss (Ouyang et al. 2022, eq. 1) and ties are dropped; prompts are split
+into training, validation and test, never answers. In the end a bias makes demonstrations score 0 on average.
 """
 
 from __future__ import annotations
@@ -90,9 +90,8 @@ class RankedBatch:
     items: list[Ranked]
 
     @property
-    def tokens(self) -> Tensor:
-        """As many entries as tokens are read."""
-        return torch.empty(sum(len(sequence) for item in self.items for sequence in item.sequences), device="meta")
+    def read(self) -> int:
+        return sum(len(sequence) for item in self.items for sequence in item.sequences)
 
     @property
     def weight(self) -> float:
@@ -165,7 +164,7 @@ def train_reward(config: RewardConfig) -> Path:
             for name, weight in model.named_parameters():
                 weight.copy_(best[name])
             mean = _demonstrations_score(config, model, tokenizer, world)
-            model.readout.bias -= mean
+            model.readout.bias.sub_(mean)
         save_model(run.folder / "model", model, tokenizer, stage="reward", chat=True)
         report = _report(model, training, test, world)
         run.write("test.jsonl", _scored_lines(test, score_all(model, test, world)))
@@ -212,7 +211,9 @@ def _file(path: str | Path) -> Path:
     if not folder.is_dir():
         return folder
     if not (folder / "rankings.jsonl").is_file():
-        raise InputError(f"{folder} has no rankings.jsonl; its answers were not ranked, set collect.labeler or rank them")
+        raise InputError(
+            f"{folder} has no rankings.jsonl; its answers were not ranked, set collect.labeler or rank them"
+        )
     return folder / "rankings.jsonl"
 
 
@@ -225,7 +226,9 @@ def _prepare(config: RewardConfig, tokenizer: Tokenizer, context: int) -> list[R
     ranked = []
     for number, ranking in enumerate(rankings):
         own = pairs(ranking)
-        sequences = [_tokens(ranking.prompt.plus("assistant", answer), tokenizer, context) for answer in ranking.answers]
+        sequences = [
+            _tokens(ranking.prompt.plus("assistant", answer), tokenizer, context) for answer in ranking.answers
+        ]
         kept = [tokens for tokens in sequences if tokens is not None]
         if own and len(kept) == len(sequences):
             ranked.append(Ranked(number, ranking, kept, own))

@@ -91,9 +91,7 @@ def sft(config: SFTConfig) -> Path:
         rendered, left_out = prepare_conversations(conversations, tokenizer, context=context, where=where)
         training, held_out = _split(rendered, config, where)
         require(memory_bytes=count_parameters(model) * 20, disk_bytes=count_parameters(model) * 24, where=run.folder)
-        packed = PackedRows(
-            training, context=context, batch=_own_rows(config), seed=config.seed, epochs=config.epochs
-        )
+        packed = PackedRows(training, context=context, batch=_own_rows(config), seed=config.seed, epochs=config.epochs)
         batches = _mixed(config, packed, context)
         schedule = Schedule(steps=packed.steps, warmup=round(config.warmup * packed.steps), final=0.05)
         optimizer = Optimizer(

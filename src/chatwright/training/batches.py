@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -18,7 +19,29 @@ from torch import Tensor
 from chatwright.errors import InputError
 from chatwright.text.conversation import Conversation, Encoder, Rendered, fit, render
 
-__all__ = ["Batch", "PackedRows", "TokenWindows", "pack", "pad", "permutation", "prepare_conversations"]
+__all__ = ["Batch", "PackedRows", "TokenWindows", "Trainable", "pack", "pad", "permutation", "prepare_conversations"]
+
+
+class Trainable(Protocol):
+    """What the loop needs of a batch: rows that can be divided, and how much they weigh."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def read(self) -> int:
+        """Tokens that are read, padding included."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """What the summed loss is divided by: supervised tokens, or prompts."""
+        ...
+
+    def rows(self, part: slice) -> Self: ...
+
+    def split(self, parts: int) -> Sequence[Self]: ...
+
+    def to(self, device: torch.device) -> Self: ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def read(self) -> int:
+        return self.tokens.numel()
 
     @property
     def weight(self) -> float:
@@ -96,7 +123,9 @@ class TokenWindows:
         epoch, place = divmod(index, self.per_epoch)
         if self._order[0] != epoch:
             self._order = (epoch, permutation(self.seed, epoch, self.per_epoch))
-        offset = int(np.random.Generator(np.random.Philox(key=[self.seed % 2**64, 2**32 + epoch])).integers(self.context))
+        offset = int(
+            np.random.Generator(np.random.Philox(key=[self.seed % 2**64, 2**32 + epoch])).integers(self.context)
+        )
         start = offset + int(self._order[1][place]) * self.context
         return self.tokens[start : start + self.context + 1]
 

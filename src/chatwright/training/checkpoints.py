@@ -28,7 +28,9 @@ def write_checkpoint(
     tensors: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write modules, optimizers, further tensors and a JSON state into `folder`."""
-    named = {f"module/{name}/{key}": value for name, module in modules.items() for key, value in _weights(module).items()}
+    named = {
+        f"module/{name}/{key}": value for name, module in modules.items() for key, value in _weights(module).items()
+    }
     for name, optimizer in optimizers.items():
         named |= {f"optimizer/{name}/{key}": value for key, value in optimizer.tensors().items()}
     named |= {f"tensor/{name}": value for name, value in (tensors or {}).items()}
@@ -47,7 +49,9 @@ def restore_checkpoint(
         named = load_file(folder / "state.safetensors")
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, SafetensorError) as problem:
-        raise ArtefactError(f"{folder}: the checkpoint cannot be read ({problem}); delete this folder to begin anew") from None
+        raise ArtefactError(
+            f"{folder}: the checkpoint cannot be read ({problem}); delete this folder to begin anew"
+        ) from None
     with torch.no_grad():
         for name, module in modules.items():
             for key, value in _weights(module).items():

@@ -1,7 +1,7 @@
 """The training loop, as a generator: it takes a step, hands it out, and the stage owns what happens in between.
 
-    for step in train_steps(model, batches, language_loss, optimizer, until=config.steps, world=world):
-        run.log(step.number, loss=step.loss)
+for step in train_steps(model, batches, language_loss, optimizer, until=config.steps, world=world):
+    run.log(step.number, loss=step.loss)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chatwright.errors import TrainingError
-from chatwright.training.batches import Batch
+from chatwright.training.batches import Trainable
 from chatwright.training.optimizers import Optimizer
 from chatwright.world import World
 
@@ -23,6 +23,7 @@ __all__ = ["Step", "summed_gradients", "train_steps"]
 
 Model = TypeVar("Model", bound=nn.Module)
 Part = TypeVar("Part")
+Rows = TypeVar("Rows", bound=Trainable)
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def summed_gradients(
 
 def train_steps(
     model: Model,
-    batches: Callable[[int], Batch],
-    loss: Callable[[Model, Batch], tuple[Tensor, Any]],
+    batches: Callable[[int], Rows],
+    loss: Callable[[Model, Rows], tuple[Tensor, Any]],
     optimizer: Optimizer,
     *,
     until: int,
@@ -96,12 +97,10 @@ def train_steps(
         if weight == 0:
             raise TrainingError(f"step {number + 1}: the batch has no supervised token")
 
-        def share(part: Batch, weight: float = weight) -> Tensor:
+        def share(part: Rows, weight: float = weight) -> Tensor:
             return loss(model, part)[0] / weight
 
-        gradients, losses = summed_gradients(
-            optimizer.parameters, share, own.split(world.shards * accumulate), world
-        )
+        gradients, losses = summed_gradients(optimizer.parameters, share, own.split(world.shards * accumulate), world)
         mean = float(world.sum(torch.tensor(sum(losses), device=world.device, dtype=torch.float64)))
         if not math.isfinite(mean):
             raise TrainingError(
@@ -110,4 +109,4 @@ def train_steps(
         norm = optimizer.step(number, gradients)
         if not math.isfinite(norm):
             raise TrainingError(f"step {number + 1}: the gradient is not finite; lower the learning rate")
-        yield Step(number + 1, mean, weight, whole.tokens.numel(), norm, optimizer.learning_rate)
+        yield Step(number + 1, mean, weight, whole.read, norm, optimizer.learning_rate)

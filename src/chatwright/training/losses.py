@@ -98,9 +98,7 @@ def whiten(values: Tensor, mask: Tensor) -> Tensor:
     return (values - mean) * (variance + 1e-8).rsqrt() * mask
 
 
-def clipped_policy_loss(
-    logps: Tensor, old_logps: Tensor, advantages: Tensor, *, clip: float
-) -> tuple[Tensor, Tensor]:
+def clipped_policy_loss(logps: Tensor, old_logps: Tensor, advantages: Tensor, *, clip: float) -> tuple[Tensor, Tensor]:
     """Sum of -min(r A, clip(r, 1 - c, 1 + c) A) with r = exp(logp - old), and how many ratios were clipped.
 
     Schulman et al. 2017, eq. 7. All [N], answer tokens only.

@@ -5,16 +5,16 @@ Shapes: B answers, S tokens of the longest prompt and answer, T tokens of the lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from chatwright.generation.engine import Sampled
 from chatwright.models.heads import LanguageModel, ScalarModel
+from chatwright.world import World
 
-__all__ = ["Rollout", "answer_logps", "answer_values", "collate", "sequence_scores"]
+__all__ = ["Rollout", "answer_logps", "answer_values", "by_rows", "collate", "sequence_scores"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,17 @@ class Rollout:
         """float32 [B, T]: 1 where there is an answer token."""
         return (torch.arange(self.logps.shape[1], device=self.lengths.device) < self.lengths[:, None]).float()
 
+    @property
+    def by_length(self) -> Tensor:
+        """Rows from the shortest to the longest text, LongTensor [B]: neighbours waste little on padding."""
+        return (self.starts + self.lengths).argsort(stable=True)
+
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def split(self, parts: int) -> list[Rollout]:
+        """At most `parts` rollouts of nearly equal numbers of rows, alike in length."""
+        return [self.rows(index) for index in self.by_length.tensor_split(min(parts, len(self)))]
 
     def rows(self, index: Tensor) -> Rollout:
         """Some of the answers, trimmed to the longest among them."""
@@ -54,27 +63,43 @@ class Rollout:
         return Rollout(**picked)
 
 
-def collate(prompts: Sequence[Sequence[int]], sampled: Sequence[Sampled], end: int, device: torch.device) -> Rollout:
-    """Put prompts and sampled answers together; values and advantages are 0 until they are known."""
-    answers = [[*own.tokens, end] if own.ended else own.tokens for own in sampled]
+def collate(
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    logps: Sequence[Sequence[float]],
+    ended: Sequence[bool],
+    device: torch.device,
+) -> Rollout:
+    """Put prompts and sampled answers (with their end token) together; values and advantages are 0 until known."""
     whole = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
     rows, longest = len(whole), max(len(answer) for answer in answers)
     tokens = torch.zeros(rows, max(map(len, whole)), dtype=torch.long)
-    logps = torch.zeros(rows, longest)
-    for number, (sequence, own) in enumerate(zip(whole, sampled, strict=True)):
+    stored = torch.zeros(rows, longest)
+    for number, (sequence, own) in enumerate(zip(whole, logps, strict=True)):
         tokens[number, : len(sequence)] = torch.tensor(sequence)
-        logps[number, : len(own.logps)] = torch.tensor(own.logps)
+        stored[number, : len(own)] = torch.tensor(own)
     empty = torch.zeros(rows, longest, device=device)
     return Rollout(
         tokens.to(device),
         torch.tensor([len(prompt) for prompt in prompts], device=device),
         torch.tensor([len(answer) for answer in answers], device=device),
-        logps.to(device),
-        torch.tensor([own.ended for own in sampled], device=device),
+        stored.to(device),
+        torch.tensor(ended, device=device),
         empty,
         empty,
         empty,
     )
+
+
+def by_rows(rollout: Rollout, function: Callable[[Rollout], Tensor], world: World, *, rows: int = 32) -> Tensor:
+    """Apply `function` to parts of a rollout on all threads; results [B, T] in the rollout's order."""
+    index = rollout.by_length
+    parts = [index[start : start + rows] for start in range(0, len(index), rows)]
+    found = world.map(lambda part: function(rollout.rows(part)), parts)
+    out = torch.zeros_like(rollout.logps)
+    for part, values in zip(parts, found, strict=True):
+        out[part, : values.shape[1]] = values
+    return out
 
 
 def _places(rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,15 +16,15 @@ from chatwright.village.asking import Asker, Case, Facts
 from chatwright.village.town import Person
 
 KINDS = {
-    "fact": 0.34,
+    "fact": 0.28,
     "unanswerable": 0.12,
     "clarify": 0.02,
-    "followup": 0.15,
-    "instruction": 0.22,
+    "followup": 0.13,
+    "instruction": 0.30,
     "harm": 0.05,
-    "benign": 0.04,
+    "benign": 0.05,
     "smalltalk": 0.03,
-    "story": 0.03,
+    "story": 0.02,
 }
 FOLLOWUPS = {"attribute": 0.42, "person": 0.18, "shorter": 0.16, "chosen": 0.10, "whom": 0.06, "unrecorded": 0.08}
 CHAINED_SHARE = 0.12  # of the other kinds: another exchange before

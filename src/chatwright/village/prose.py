@@ -16,21 +16,24 @@ from chatwright.village.scribe import Scribe
 from chatwright.village.town import Person, invented_name
 
 DOCUMENTS = {
-    "portrait": 0.15,
-    "scene": 0.14,
-    "talk": 0.19,
-    "letter": 0.09,
-    "quiz": 0.17,
-    "market": 0.04,
-    "same": 0.03,
-    "visitor": 0.06,
+    "portrait": 0.13,
+    "scene": 0.11,
+    "talk": 0.17,
+    "letter": 0.08,
+    "quiz": 0.22,
+    "games": 0.10,
+    "market": 0.03,
+    "same": 0.02,
+    "visitor": 0.05,
     "homonyms": 0.02,
-    "story": 0.04,
-    "place": 0.03,
+    "story": 0.03,
+    "place": 0.02,
     "howto": 0.01,
-    "versions": 0.03,
+    "versions": 0.01,
 }
-QUIZ = {"fact": 0.62, "unanswerable": 0.13, "instruction": 0.13, "benign": 0.04, "harm": 0.05, "smalltalk": 0.03}
+QUIZ = {"fact": 0.52, "unanswerable": 0.14, "instruction": 0.20, "benign": 0.04, "harm": 0.05, "smalltalk": 0.05}
+GAMES = {"repeat": 0.4, "use_word": 0.25, "list": 0.2, "start": 0.15}  # rules whose answer copies from the question
+NEW_WORD_SHARE = 0.5  # of the words to repeat: invented ones, so that copying is learned and not the words
 QUESTION_SHARE = 0.7  # of open facts in talks: asked and answered, the others are just said
 
 
@@ -194,6 +197,21 @@ class Author:
             if "value" in case.facts:
                 self.scribe.stated[case.facts["person"], case.facts["attribute"]] += 1
             answer = self.writer.answer(case, habit, rng)
+            lines.append(f"{groups['question_label'][0]} {case.turns[-1]}\n{groups['answer_label'][0]} {answer}")
+        return "\n".join(lines)
+
+    def _games(self, rng: Random) -> str:
+        """A page of word games: what is asked for is named in the question."""
+        groups = self.scribe.grammar.groups
+        lines = []
+        for _ in range(rng.randint(5, 7)):
+            rule = rng.choices(list(GAMES), list(GAMES.values()))[0]
+            case = self.asker.instruction(rng, rule)
+            if rule == "repeat" and rng.random() < NEW_WORD_SHARE:
+                word = self._fresh_name(rng)
+                turn = case.turns[-1].replace(case.facts["word"], word)
+                case = type(case)((turn,), {**case.facts, "word": word})
+            answer = self.writer.answer(case, rng.choice(("brief", "plain")), rng)
             lines.append(f"{groups['question_label'][0]} {case.turns[-1]}\n{groups['answer_label'][0]} {answer}")
         return "\n".join(lines)
 
