@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from chatwright.artefacts import load_language_model, load_scalar_model, save_model
 from chatwright.disk import require
-from chatwright.errors import ConfigError, InputError, TrainingError
+from chatwright.errors import ConfigError, InputError
 from chatwright.evaluation.scoring import reward_scores
 from chatwright.generation.engine import Answer, Engine, Sampled
 from chatwright.generation.sampling import Sampling, seeds_of
@@ -32,24 +32,13 @@ from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, TokenWindows, permutation
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
-from chatwright.training.loop import summed_gradients
-from chatwright.training.losses import (
-    advantages_and_returns,
-    clipped_policy_loss,
-    clipped_value_loss,
-    language_loss,
-    shaped_rewards,
-    whiten,
-)
 from chatwright.training.optimizers import Optimizer, Schedule
-from chatwright.training.rollouts import Rollout, answer_logps, answer_values, by_rows, collate
+from chatwright.training.policy_optimisation import Networks, adapted, learn, weigh
+from chatwright.training.rollouts import Rollout, answer_logps, by_rows, collate
 from chatwright.world import World, open_world, seed_everything
 
 Reward = Callable[[list[Answer]], Tensor]
 """Scores float32 [B] of answers: a reward model, a task's score, a judge, or a test's stub."""
-
-RATIO_TOLERANCE = 1e-3
-"""How far the first minibatch's ratios may stray from 1 before stored log-probabilities are computed anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,22 +103,6 @@ class PPOConfig:
             raise ConfigError("ppo.temperature must be greater than 0: a policy learns from what it samples")
 
 
-@dataclass(frozen=True)
-class Networks:
-    """The four networks of PPO."""
-
-    policy: LanguageModel
-    reference: LanguageModel
-    value: ScalarModel
-    average: LanguageModel | None
-    """Running mean of the policy's weights."""
-
-    @property
-    def trained(self) -> dict[str, nn.Module]:
-        own: dict[str, nn.Module] = {"policy": self.policy, "value": self.value}
-        return own | ({"average": self.average} if self.average is not None else {})
-
-
 def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
     """Improve the policy. `reward` replaces the reward model as the score; the value function still starts from it."""
     world = open_world(config.device, config.precision, config.threads)
@@ -181,9 +154,11 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
             began = perf_counter()
             rollout, answers = _roll_out(config, networks.policy, tokenizer, own, world, iteration)
             rolled = perf_counter()
-            rollout, seen = _score(config, networks, rollout, answers, score, standing.kl_coefficient, world)
+            rollout, seen = weigh(
+                config, networks, rollout, score(answers).to(world.device).float(), standing.kl_coefficient, world
+            )
             scored = perf_counter()
-            rollout, learned, recomputed = _learn(
+            rollout, learned, recomputed = learn(
                 config, networks, optimizers, rollout, text, iteration, world, recompute=standing.recompute
             )
             if recomputed and not standing.recompute:
@@ -257,14 +232,10 @@ class Standing:
         return {**self.__dict__, "best_score": self.best_score if self.best_iteration else -1e30}
 
     def after(self, kl: float, config: PPOConfig, recomputed: bool) -> Standing:
-        """After an iteration: adapt the coefficient, proportionally and at most 20% of the error (Ziegler 2019)."""
-        factor = 1.0
-        if config.kl_target is not None:
-            error = min(0.2, max(-0.2, kl / config.kl_target - 1))
-            factor = 1 + 0.1 * error
+        """After an iteration."""
         return replace(
             self,
-            kl_coefficient=self.kl_coefficient * factor,
+            kl_coefficient=adapted(self.kl_coefficient, kl, config.kl_target),
             iterations=self.iterations + 1,
             recompute=self.recompute or recomputed,
         )
@@ -313,167 +284,6 @@ def _roll_out(
         world.device,
     )
     return rollout, [_answer(prompt, own, tokenizer) for prompt, own in zip(prompts, sampled, strict=True)]
-
-
-def _score(
-    config: PPOConfig,
-    networks: Networks,
-    rollout: Rollout,
-    answers: list[Answer],
-    score: Reward,
-    kl_coefficient: float,
-    world: World,
-) -> tuple[Rollout, dict[str, float]]:
-    """Scores, distances to the reference and values of an iteration's answers, and the advantages they give."""
-    with torch.no_grad():
-        scores = score(answers).to(world.device).float()
-        if not bool(torch.isfinite(scores).all()):
-            raise TrainingError("the reward of an answer is not finite; look at the reward model")
-        scores = scores - config.missing_end_penalty * (~rollout.ended).float()
-        reference = by_rows(
-            rollout, lambda part: answer_logps(networks.reference, part, temperature=config.temperature), world
-        )
-        values = by_rows(rollout, lambda part: answer_values(networks.value, part), world)
-        mask = rollout.mask
-        rewards = shaped_rewards(rollout.logps, reference, scores, mask, kl_coefficient=kl_coefficient)
-        advantages, returns = advantages_and_returns(
-            rewards, values, mask, discount=config.discount, trace=config.trace
-        )
-        rollout = replace(rollout, values=values, advantages=whiten(advantages, mask), returns=returns)
-        kl = ((rollout.logps - reference) * mask).sum(dim=1).mean()
-        residual = ((returns - values).square() * mask).sum() / mask.sum()
-        spread = ((returns - (returns * mask).sum() / mask.sum()).square() * mask).sum() / mask.sum()
-    return rollout, {
-        "score": float(scores.mean()),
-        "reward": float(rewards.sum(dim=1).mean()),
-        "kl": float(kl),
-        "entropy": float(-(rollout.logps * mask).sum() / mask.sum()),
-        "answer_tokens": float(rollout.lengths.float().mean()),
-        "ended": float(rollout.ended.float().mean()),
-        "explained_variance": float(1 - residual / spread.clamp(min=1e-8)),
-    }
-
-
-def _learn(
-    config: PPOConfig,
-    networks: Networks,
-    optimizers: dict[str, Optimizer],
-    rollout: Rollout,
-    text: Callable[[int], Batch] | None,
-    iteration: int,
-    world: World,
-    *,
-    recompute: bool,
-) -> tuple[Rollout, dict[str, float], bool]:
-    """Clipped steps on the minibatches of an iteration. Returns the rollout, figures, and whether logps were redone."""
-    if recompute:
-        rollout = _recomputed(config, networks.policy, rollout, world)
-    totals: dict[str, float] = {}
-    size = config.batch // config.minibatches
-    for epoch in range(config.epochs):
-        order = permutation(config.seed, (iteration * config.epochs + epoch) + 2**40, config.batch)
-        for place in range(config.minibatches):
-            rows = torch.from_numpy(order[place * size : (place + 1) * size].copy()).to(world.device)
-            number = (iteration * config.epochs + epoch) * config.minibatches + place
-            gradients, figures = _gradients(config, networks, optimizers, rollout.rows(rows), text, number, world)
-            if epoch == 0 and place == 0:
-                if figures["ratio_error"] > RATIO_TOLERANCE:
-                    if recompute:
-                        raise TrainingError(
-                            f"the first ratio is off by {figures['ratio_error']:.1e} although log-probabilities were "
-                            f"computed anew; the policy does not compute the same twice"
-                        )
-                    totals["first_ratio"], recompute = figures["ratio_error"], True
-                    rollout = _recomputed(config, networks.policy, rollout, world)
-                    gradients, figures = _gradients(
-                        config, networks, optimizers, rollout.rows(rows), text, number, world
-                    )
-                totals.setdefault("first_ratio", figures["ratio_error"])
-            _step(config, networks, optimizers, gradients, number, totals, figures)
-    steps = config.epochs * config.minibatches
-    return rollout, {key: value if key == "first_ratio" else value / steps for key, value in totals.items()}, recompute
-
-
-def _gradients(
-    config: PPOConfig,
-    networks: Networks,
-    optimizers: dict[str, Optimizer],
-    minibatch: Rollout,
-    text: Callable[[int], Batch] | None,
-    number: int,
-    world: World,
-) -> tuple[list[Tensor], dict[str, float]]:
-    """Gradients of policy and value loss, and of the pre-training loss in the same buffers."""
-    tokens = float(minibatch.lengths.sum())
-    figures = {"policy_loss": 0.0, "value_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0, "ratio_error": 0.0}
-    noted: list[dict[str, float]] = []
-
-    def loss(part: Rollout | Batch) -> Tensor:
-        if isinstance(part, Batch):
-            total, weight = language_loss(networks.policy, part)
-            return config.ptx_coefficient * total / whole_text
-        inside = part.mask > 0
-        logps = answer_logps(networks.policy, part, temperature=config.temperature)[inside]
-        values = answer_values(networks.value, part)[inside]
-        old = part.logps[inside]
-        policy_loss, clipped = clipped_policy_loss(logps, old, part.advantages[inside], clip=config.clip)
-        value_loss = clipped_value_loss(values, part.values[inside], part.returns[inside], clip=config.value_clip)
-        with torch.no_grad():
-            difference = logps - old
-            noted.append(
-                {
-                    "policy_loss": float(policy_loss) / tokens,
-                    "value_loss": float(value_loss) / tokens,
-                    "clip_fraction": float(clipped) / tokens,
-                    "approx_kl": float(0.5 * difference.square().sum()) / tokens,
-                    "ratio_error": float((difference.exp() - 1).abs().max()),
-                }
-            )
-        return (policy_loss + config.value_coefficient * value_loss) / tokens
-
-    parts: list[Rollout | Batch] = list(minibatch.split(2 * world.shards))
-    if text is not None:
-        batch = text(number).to(world.device)
-        whole_text = batch.weight
-        parts += batch.split(world.shards)
-    weights = [*optimizers["policy"].parameters, *optimizers["value"].parameters]
-    gradients, _ = summed_gradients(weights, loss, parts, world)
-    for own in noted:
-        for key, value in own.items():
-            figures[key] = max(figures[key], value) if key == "ratio_error" else figures[key] + value
-    return gradients, figures
-
-
-def _step(
-    config: PPOConfig,
-    networks: Networks,
-    optimizers: dict[str, Optimizer],
-    gradients: list[Tensor],
-    number: int,
-    totals: dict[str, float],
-    figures: dict[str, float],
-) -> None:
-    """Apply the gradients to both networks, follow with the average, and add up the figures."""
-    count = len(optimizers["policy"].parameters)
-    norm = optimizers["policy"].step(number, gradients[:count])
-    optimizers["value"].step(number, gradients[count:])
-    if not norm < float("inf"):
-        raise TrainingError(f"step {number + 1}: the policy's gradient is not finite; lower ppo.learning_rate")
-    if networks.average is not None:
-        with torch.no_grad():
-            for mean, weight in zip(networks.average.parameters(), networks.policy.parameters(), strict=True):
-                mean.lerp_(weight, 1 - config.ema)
-    for key, value in {**figures, "gradient_norm": norm}.items():
-        if key != "ratio_error":
-            totals[key] = totals.get(key, 0.0) + value
-
-
-def _recomputed(config: PPOConfig, policy: LanguageModel, rollout: Rollout, world: World) -> Rollout:
-    with torch.enable_grad():  # the kernels of training, whose rounding may differ from those without a gradient
-        logps = by_rows(
-            rollout, lambda part: answer_logps(policy, part, temperature=config.temperature).detach(), world
-        )
-    return replace(rollout, logps=logps)
 
 
 # -- before and after --------------------------------------------------------------------------------------------------
