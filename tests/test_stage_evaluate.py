@@ -104,7 +104,7 @@ def a_village_of_our_own(monkeypatch):
 def config_of(parts: Path, out: Path, **changes) -> EvaluateConfig:
     config = EvaluateConfig(
         out=out,
-        prompts=parts / "prompts.jsonl",
+        prompts=[str(parts / "prompts.jsonl")],
         base=parts / "base" / "model",
         sft=parts / "sft" / "model",
         ppo=parts / "ppo" / "model",
@@ -212,7 +212,7 @@ def test_a_run_that_broke_off_asks_only_what_is_missing_and_ends_the_same(parts,
 
 def test_without_a_village_shares_are_null_with_a_reason_and_a_disjoint_reward_model_judges(parts, tmp_path):
     config = config_of(parts, tmp_path / "evaluate", judge=None, judge_reward=parts / "referee" / "model")
-    results = results_of(evaluate(replace(config, demonstrations=parts / "village" / "demonstrations.jsonl")))
+    results = results_of(evaluate(replace(config, demonstrations=[str(parts / "village" / "demonstrations.jsonl")])))
     for figures in results["evaluation"].values():
         assert figures["helpful"]["value"] is None and "village" in figures["helpful"]["reason"]
         assert figures["words"]["value"] > 0
@@ -258,14 +258,14 @@ def test_settings_that_make_no_sense_and_empty_prompts_are_refused(parts, tmp_pa
         config_of(parts, tmp_path, extra={"ppo": parts / "ppo"})
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(InputError, match="prompt"):
-        evaluate(config_of(parts, tmp_path / "evaluate", prompts=tmp_path / "empty.jsonl"))
+        evaluate(config_of(parts, tmp_path / "evaluate", prompts=[str(tmp_path / "empty.jsonl")]))
 
 
 def test_a_prompt_longer_than_the_context_gets_an_empty_answer_that_is_judged(parts, tmp_path):
     rows = [json.loads(line) for line in (parts / "prompts.jsonl").read_text().splitlines()]
     rows[0]["prompt"][0]["content"] = "pet " * 200
     (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    folder = evaluate(config_of(parts, tmp_path / "evaluate", prompts=tmp_path / "prompts.jsonl"))
+    folder = evaluate(config_of(parts, tmp_path / "evaluate", prompts=[str(tmp_path / "prompts.jsonl")]))
     sampled = [json.loads(line) for line in (folder / "answers-sft-sampled.jsonl").read_text().splitlines()]
     assert [row["text"] for row in sampled[:2]] == ["", ""] and not sampled[0]["ended"]
     assert len(sampled) == 24 and results_of(folder)["evaluation"]["sft"]["truthful"]["n"] == 6
@@ -280,7 +280,9 @@ def test_the_real_village_judges_and_prompts_the_base_model(parts, tmp_path, mon
     sizes = {"documents": 20, "demonstrations": 60, "ranking_prompts": 10, "ppo_prompts": 10, "validation_prompts": 20}
     village = tmp_path / "village"
     real_village.write_village(real_village.VillageConfig(people=80, test_prompts=40, **sizes), village)
-    config = config_of(parts, tmp_path / "evaluate", judge=village, prompts=village / "prompts-test.jsonl", samples=1)
+    config = config_of(
+        parts, tmp_path / "evaluate", judge=village, prompts=[str(village / "prompts-test.jsonl")], samples=1
+    )
     config = replace(config, ppo=parts / "base" / "model")  # the other one kept answers about a town of our own
     results = results_of(evaluate(config))
     silent = results["baselines"]["says it does not know"]
@@ -290,4 +292,4 @@ def test_the_real_village_judges_and_prompts_the_base_model(parts, tmp_path, mon
     assert {"fact", "unanswerable", "instruction", "harm", "benign"} <= results["right_by_kind"].keys()
     assert "record says" in results["dialogues"][0]["about"]
     with pytest.raises(InputError, match="lacks the fact"):
-        evaluate(replace(config, out=tmp_path / "other", prompts=parts / "prompts.jsonl"))
+        evaluate(replace(config, out=tmp_path / "other", prompts=[str(parts / "prompts.jsonl")]))

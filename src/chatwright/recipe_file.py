@@ -211,7 +211,7 @@ class _Reader:
             if given:
                 values[key] = self._folders(table, key, given, need)
                 named = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
-                parents[key] = tuple(str(name) for name in named if name in self.earlier)
+                parents[key] = tuple(name for name in named if isinstance(name, str) and name in self.earlier)
         missing = [key for key in needs if key not in values and _is_required(STAGES[stage], key)]
         for key in [] if self.is_incomplete else missing:
             kinds = " or ".join(needs[key].kinds)
@@ -267,7 +267,8 @@ class _Reader:
                 )
             return (self.out / name / need.file).as_posix() if need.file else (self.out / name).as_posix()
         path = self._with_data(name)
-        if not Path(path).exists():
+        is_pattern = key in FILES and any(sign in path for sign in "*?[")  # `_check_files` looks at what it matches
+        if not is_pattern and not Path(path).exists():
             raise ConfigError(
                 f"{self._where(table, key)}: {key} names {path!r}, neither an earlier table nor a path that exists; "
                 f"{nearest(name, self.earlier)}"

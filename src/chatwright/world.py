@@ -52,13 +52,11 @@ class World:
         return values
 
     def share(self, rows: int) -> slice:
-        """The rows of a global batch that belong to this process: equal, contiguous parts."""
-        if rows % self.size:
-            raise ConfigError(
-                f"a batch of {rows} rows does not divide among {self.size} processes; change the batch size"
-            )
-        part = rows // self.size
-        return slice(self.rank * part, (self.rank + 1) * part)
+        """The rows of a global batch that belong to this process: contiguous parts of nearly equal size.
+
+        The last batch of an epoch may have fewer rows than there are processes: some parts are empty then.
+        """
+        return slice(rows * self.rank // self.size, rows * (self.rank + 1) // self.size)
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Apply a function to every item on the shards' threads; results in order, the first error raised."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from chatwright.errors import InputError
 from chatwright.text.conversation import Conversation
-from chatwright.text.files import open_files
-from chatwright.text.records import read_prompts
-from chatwright.text.rows import rows_of
+from chatwright.text.records import Sources, dialogues_in, read_prompts
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,9 @@ class Said:
     ended: bool
 
 
-def read_test_prompts(path: Path, most: int) -> list[TestPrompt]:
+def read_test_prompts(sources: Sources, most: int) -> list[TestPrompt]:
     """The first `most` prompts of files; raises InputError if there are none, naming file and line of a bad one."""
-    found = [TestPrompt(prompt, facts) for prompt, facts in read_prompts([path])[:most]]
-    if not found:
-        raise InputError(f'{path} holds no prompts; give lines such as {{"prompt": [messages], "facts": {{...}}}}')
-    return found
+    return [TestPrompt(prompt, facts) for prompt, facts in read_prompts(sources)[:most]]
 
 
 def answers_to_jsonl(answers: Sequence[Said]) -> str:
@@ -62,20 +57,10 @@ def read_answers(path: Path, expected: int) -> list[Said] | None:
     return answers if len(answers) == expected else None
 
 
-def read_examples(path: Path, most: int | None = None) -> list[tuple[Conversation, Mapping[str, Any]]]:
-    """The first `most` demonstrations of JSONL files that end with an answer, with their facts."""
-    found: list[tuple[Conversation, Mapping[str, Any]]] = []
-    for file in open_files(path):
-        for row in rows_of(file):
-            if most is not None and len(found) >= most:
-                return found
-            value = row.value
-            if not isinstance(value, Mapping) or "messages" not in value:
-                raise InputError(f'{row.where}: a demonstration is {{"messages": [...]}}; this line has no messages')
-            conversation = Conversation.from_messages(value["messages"], where=row.where)
-            if conversation.last.role == "assistant":
-                found.append((conversation, value.get("facts") or {}))
-    return found
+def read_examples(sources: Sources, most: int | None = None) -> list[tuple[Conversation, Mapping[str, Any]]]:
+    """The first `most` demonstrations of files that end with an answer, with their facts."""
+    answered = (each for each in dialogues_in(sources) if each.conversation.last.role == "assistant")
+    return [(each.conversation, each.facts) for each in islice(answered, most)]
 
 
 def prompted_with(

@@ -17,17 +17,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from chatwright.disk import write_atomically
 from chatwright.errors import InputError
 from chatwright.text.cleaning import clean
 from chatwright.text.conversation import Conversation
 from chatwright.text.files import open_files
+from chatwright.text.parts import Part, check_part, in_part
 from chatwright.text.records import prompt_in
 from chatwright.text.rows import Row, columns_of, rows_of
 
-__all__ = ["Ranking", "is_ranking", "pairs", "ranking_to_dict", "rankings_in", "read_rankings", "write_rankings"]
+__all__ = [
+    "Ranking",
+    "RankingSource",
+    "is_ranking",
+    "pairs",
+    "ranking_to_dict",
+    "rankings_in",
+    "read_rankings",
+    "write_rankings",
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,20 @@ class Ranking:
                 raise InputError(f"{name} must be finite numbers, found {numbers}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RankingSource:
+    """Rankings of one origin, and which of them to read."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt key is an error
+
+    path: str
+    part: Part | None = None
+    """Only the rankings of this part, such as [0, 0.5]; parts that do not overlap share no prompt."""
+
+    def __post_init__(self) -> None:
+        check_part(self.part, self.path)
+
+
 def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
     """The object of one line of rankings JSONL."""
     line: dict[str, Any] = {
@@ -78,25 +102,30 @@ def pairs(ranking: Ranking) -> list[tuple[int, int]]:
     return [(one, other) for one, other in permutations(places, 2) if ranking.ranks[one] < ranking.ranks[other]]
 
 
-def read_rankings(paths: str | Path | Sequence[str | Path], *, left_out: list[str] | None = None) -> list[Ranking]:
+_Entry = str | Path | RankingSource
+
+
+def read_rankings(sources: _Entry | Sequence[_Entry], *, left_out: list[str] | None = None) -> list[Ranking]:
     """All rankings of files, folders or patterns, in a fixed order; several votes on a pair give one ranking each.
 
     Why pairs were left out (their dialogues part too early) is appended to `left_out`. Raises InputError with
     file:line at the first bad entry, or if a path holds no ranking.
     """
     rankings: list[Ranking] = []
-    for path in [paths] if isinstance(paths, str | Path) else paths:
+    for entry in [sources] if isinstance(sources, str | Path | RankingSource) else sources:
+        source = entry if isinstance(entry, RankingSource) else RankingSource(path=str(entry))
         reasons: list[str] = []
         count = len(rankings)
-        for file in open_files(path):
+        for file in open_files(source.path):
             for row in rows_of(file):
                 found = list(rankings_in(row))
-                rankings += found
+                rankings += [ranking for ranking in found if in_part(ranking.prompt, source.part)]
                 if not found:
                     reasons.append(f"{row.where}: the two dialogues part before the last answer")
         if len(rankings) == count:
             why = f" ({reasons[0]})" if reasons else ""
-            raise InputError(f"{path} holds no ranking{why}; name another file")
+            part = f"part {list(source.part)} of " if source.part else ""
+            raise InputError(f"{part}{source.path} holds no ranking{why}; name another file")
         if left_out is not None:
             left_out += reasons
     return rankings

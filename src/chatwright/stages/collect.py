@@ -10,7 +10,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from chatwright.artefacts import load_language_model
 from chatwright.errors import ConfigError, InputError
@@ -18,8 +20,9 @@ from chatwright.feedback.rankings import Ranking, ranking_to_dict
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.runs import open_stage
-from chatwright.text.conversation import Conversation
-from chatwright.text.records import read_prompts
+from chatwright.text.conversation import Conversation, fit
+from chatwright.text.files import files_of_all, names_of
+from chatwright.text.records import ConversationSource, read_prompts
 from chatwright.village.judge import Judge
 from chatwright.village.labeler import Labeler
 from chatwright.world import open_world
@@ -34,7 +37,9 @@ class CollectConfig:
     out: Path
     model: Path
     """The model that answers."""
-    prompts: list[str]
+    # On the command line prompts are paths; tables stand in recipes.
+    prompts: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])]
+    """Files, folders, patterns, or tables with a path; of whole conversations, all before the last answer is asked."""
     answers: int = 9
     """Answers sampled for each prompt, 4 to 9; fewer are kept where some are the same."""
     temperature: float = 1.1
@@ -62,14 +67,17 @@ def collect(config: CollectConfig) -> Path:
     """Sample, drop what was said twice, rank, and count."""
     world = open_world(config.device, config.precision, config.threads)
     parents = {"model": config.model}
-    inputs = [Path(path) for path in config.prompts] + ([config.labeler] if config.labeler else [])
+    inputs = files_of_all(config.prompts) + ([config.labeler] if config.labeler else [])
     with open_stage("collect", config, out=config.out, parents=parents, inputs=inputs) as run:
         if run.complete:
             return run.folder
         model, tokenizer = load_language_model(config.model, world=world)
-        prompts = read_prompts(config.prompts)
+        read = read_prompts(config.prompts)
+        prompts = [asked for asked in read if fit(asked[0], tokenizer, model.backbone.config.context - 1) is not None]
         if not prompts:
-            raise InputError(f"{', '.join(map(str, config.prompts))}: there is no prompt to answer")
+            raise InputError(
+                f"{names_of(config.prompts)}: no prompt fits in {model.backbone.config.context} tokens; shorten them"
+            )
         labeler = None
         if config.labeler is not None:
             labeler = Labeler(Judge.load(config.labeler), seed=config.seed, noise=config.noise, tie=config.tie)
@@ -107,7 +115,8 @@ def collect(config: CollectConfig) -> Path:
             ]
             run.sample(row["prompt"][-1]["content"], "\n".join(sorted(answers)))
         return run.finish(
-            summary=_summary(config, rows, ranked), tokens_per_second=run.meter.tokens / run.meter.seconds
+            summary=_summary(config, rows, ranked) | {"left_out": len(read) - len(prompts)},
+            tokens_per_second=run.meter.tokens / run.meter.seconds,
         )
 
 

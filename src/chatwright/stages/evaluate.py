@@ -13,7 +13,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+import tyro
 
 from chatwright.artefacts import load_language_model, load_scalar_model
 from chatwright.disk import read_json, require, to_json
@@ -37,6 +39,8 @@ from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, training_flops_per_token
 from chatwright.runs import StageFolder, open_stage
 from chatwright.text.conversation import Conversation, fit
+from chatwright.text.files import files_of_all, names_of
+from chatwright.text.records import ConversationSource
 from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World, open_world, seed_everything
@@ -51,8 +55,9 @@ class EvaluateConfig:
     """Settings of `evaluate`. Models that are None are left out."""
 
     out: Path
-    prompts: Path
-    """Test prompts with their facts (JSONL)."""
+    # On the command line prompts and demonstrations are paths; tables stand in recipes.
+    prompts: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])]
+    """Test prompts with their facts: files, patterns, or tables with a path and a part that nothing was trained on."""
     sft: Path
     base: Path | None = None
     """Prompted with a few examples, because it was never taught to answer."""
@@ -67,7 +72,9 @@ class EvaluateConfig:
     """Where there is no village: a reward model trained on a disjoint split of the rankings."""
     tokens: Path | None = None
     """Folder of `tokenize`, whose test part tells what alignment costs in bits per byte."""
-    demonstrations: Path | None = None
+    demonstrations: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])] = field(
+        default_factory=list
+    )
     """Examples for the base model's prompt, and for the answers that need no model; the village brings its own."""
     n: int = 400
     """Prompts, from the first on."""
@@ -125,7 +132,7 @@ def evaluate(config: EvaluateConfig) -> Path:
     world = open_world(config.device, config.precision, config.threads)
     named = {**config.models, "reward": config.reward, "judge_reward": config.judge_reward}
     parents = {name: path for name, path in {**named, "judge": config.judge, "tokens": config.tokens}.items() if path}
-    inputs = [path for path in (config.prompts, config.demonstrations) if path]
+    inputs = files_of_all([*config.prompts, *config.demonstrations])
     with open_stage("evaluate", config, out=config.out, parents=parents, inputs=inputs) as run:
         if run.complete:
             return run.folder
@@ -368,7 +375,7 @@ def _village_judge(config: EvaluateConfig) -> comparison.Judge | None:
             return judge(prompt, facts, answer)
         except KeyError as missing:
             raise InputError(
-                f"{config.prompts}: the prompt {prompt.last.content[:60]!r} lacks the fact {missing}; "
+                f"{names_of(config.prompts)}: the prompt {prompt.last.content[:60]!r} lacks the fact {missing}; "
                 f"{config.judge} can judge only the prompts that were written with it"
             ) from None
 
@@ -387,7 +394,7 @@ def _gold_curves(config: EvaluateConfig, judge: comparison.Judge) -> dict[str, A
     return curves
 
 
-def _demonstrations(config: EvaluateConfig) -> Path | None:
+def _demonstrations(config: EvaluateConfig) -> Sequence[str | ConversationSource]:
     """Where demonstrations stand: as set, or the village's."""
     village = config.judge / "demonstrations.jsonl" if config.judge else None
-    return config.demonstrations or (village if village and village.is_file() else None)
+    return config.demonstrations or ([str(village)] if village and village.is_file() else [])

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Annotated
 
 import torch
+import tyro
 from torch import Tensor, nn
 
 from chatwright.artefacts import load_language_model, load_scalar_model, save_model
@@ -27,14 +29,15 @@ from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, ScalarModel, count_parameters, training_flops_per_token
 from chatwright.runs import open_stage
 from chatwright.text.conversation import Conversation, fit, render
-from chatwright.text.records import read_prompts
+from chatwright.text.files import files_of_all, names_of
+from chatwright.text.records import ConversationSource, read_prompts
 from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, TokenWindows, permutation
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.training.policy_optimisation import Networks, adapted, learn, weigh
-from chatwright.training.rollouts import Rollout, answer_logps, by_rows, collate
+from chatwright.training.rollouts import Rollout, answer_logps, by_rows, collate, sequence_scores
 from chatwright.world import World, open_world, seed_everything
 
 Reward = Callable[[list[Answer]], Tensor]
@@ -50,8 +53,12 @@ class PPOConfig:
     """Where the policy starts; also the reference that it must not stray from."""
     reward: Path
     """The reward model; the value function starts as a copy of it."""
-    prompts: list[str]
-    validation_prompts: list[str] = ()  # type: ignore[assignment]
+    # On the command line prompts are paths; tables stand in recipes.
+    prompts: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])]
+    """Files, folders, patterns, or tables with a path; of whole conversations, all before the last answer is asked."""
+    validation_prompts: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])] = field(
+        default_factory=list
+    )
     """Prompts that are only watched: training stops early on what they show."""
     iterations: int = 100
     batch: int = 64
@@ -109,7 +116,7 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
     if world.size > 1:
         raise ConfigError("ppo runs in one process; start it without torchrun")
     parents = {"policy": config.policy, "reward": config.reward} | ({"tokens": config.tokens} if config.tokens else {})
-    inputs = [Path(path) for path in (*config.prompts, *config.validation_prompts)]
+    inputs = files_of_all([*config.prompts, *config.validation_prompts])
     with open_stage("ppo", config, out=config.out, parents=parents, inputs=inputs) as run:
         if run.complete:
             return run.folder
@@ -298,18 +305,20 @@ class Prompt:
     facts: dict[str, object]
 
 
-def _prompts(paths: Sequence[str], policy: LanguageModel, tokenizer: Tokenizer, config: PPOConfig) -> list[Prompt]:
+def _prompts(
+    sources: Sequence[str | ConversationSource], policy: LanguageModel, tokenizer: Tokenizer, config: PPOConfig
+) -> list[Prompt]:
     room = policy.backbone.config.context - config.max_tokens
     if room < 8:
         raise ConfigError(f"ppo.max_tokens ({config.max_tokens}) leaves no room for prompts in the model's context")
     prompts = []
-    for conversation, facts in read_prompts(paths) if paths else ():
+    for conversation, facts in read_prompts(sources) if sources else ():
         cut = fit(conversation, tokenizer, room)
         if cut is not None:
             prompts.append(Prompt(cut, render(cut, tokenizer, answer=True).tokens, dict(facts)))
-    if paths and not prompts:
+    if sources and not prompts:
         raise InputError(
-            f"{paths[0]}: no prompt is shorter than {room} tokens; lower ppo.max_tokens or shorten prompts"
+            f"{names_of(sources)}: no prompt is shorter than {room} tokens; lower ppo.max_tokens or shorten prompts"
         )
     return prompts
 
@@ -341,7 +350,15 @@ def reward_of(model: ScalarModel, tokenizer: Tokenizer, world: World) -> Reward:
 
     def score(answers: list[Answer]) -> Tensor:
         answered = [answer.conversation.plus("assistant", answer.text) for answer in answers]
-        return torch.tensor(reward_scores(model, tokenizer, answered, world), device=world.device)
+        scores = reward_scores(model, tokenizer, answered, world)
+        # Broken characters take more tokens when they are encoded anew: such an answer is read as it was sampled.
+        context = model.backbone.config.context
+        for number, answer in enumerate(answers):
+            if scores[number] != scores[number]:
+                opened = render(answer.conversation, tokenizer, answer=True).tokens
+                whole = [*[*opened, *answer.tokens][: context - 1], tokenizer.end]
+                scores[number] = float(sequence_scores(model, [whole])[0])
+        return torch.tensor(scores, device=world.device)
 
     return score
 

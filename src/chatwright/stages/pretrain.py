@@ -54,6 +54,8 @@ class PretrainConfig:
     optimizer: str = "adamw"
     """adamw or muon."""
     learning_rate: float | None = None
+    matrix_learning_rate: float | None = None
+    """Of Muon; None: 2.5 times the other."""
     weight_decay: float = 0.1
     warmup: float = 0.03
     """Share of the steps in which the learning rate rises."""
@@ -89,8 +91,8 @@ class PretrainConfig:
         )
 
     def rate(self, width: int) -> float:
-        """The learning rate: falls with the square root of the width from 3e-3 at 192."""
-        return self.learning_rate if self.learning_rate is not None else 3e-3 * (192 / width) ** 0.5
+        """The learning rate: falls with the square root of the width from 4e-3 at 192."""
+        return self.learning_rate if self.learning_rate is not None else 4e-3 * (192 / width) ** 0.5
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -108,8 +110,14 @@ def pretrain(config: PretrainConfig) -> Path:
 
         width = model.backbone.width
         schedule = Schedule(steps=config.steps, warmup=round(config.warmup * config.steps), final=0.05)
+        rate = config.rate(width)
         optimizer = Optimizer(
-            [model], schedule, kind=config.optimizer, learning_rate=config.rate(width), weight_decay=config.weight_decay
+            [model],
+            schedule,
+            kind=config.optimizer,
+            learning_rate=rate,
+            matrix_learning_rate=config.matrix_learning_rate or 2.5 * rate,
+            weight_decay=config.weight_decay,
         )
         start = 0
         untrained = None

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import tyro
 from torch import Tensor
 
 from chatwright.artefacts import load_language_model, save_model
 from chatwright.disk import require
 from chatwright.errors import ConfigError, InputError
 from chatwright.evaluation.baselines import Pair, accuracy, reward_report
-from chatwright.feedback.rankings import Ranking, pairs, read_rankings
+from chatwright.feedback.rankings import Ranking, RankingSource, pairs, read_rankings
 from chatwright.models.heads import ScalarModel, as_scalar_model, count_parameters, training_flops_per_token
 from chatwright.runs import open_stage
 from chatwright.text.conversation import Conversation, fit, render
-from chatwright.text.records import read_conversations
+from chatwright.text.files import files_of_all, names_of
+from chatwright.text.records import ConversationSource, read_conversations
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import permutation
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
@@ -43,9 +45,12 @@ class RewardConfig:
     out: Path
     model: Path
     """The chat model whose weights it starts from."""
-    rankings: list[str]
-    """Files of rankings or preferences, or `collect` folders."""
-    demonstrations: list[str] = ()  # type: ignore[assignment]
+    # On the command line rankings and demonstrations are paths; tables stand in recipes.
+    rankings: Annotated[list[str | RankingSource], tyro.conf.arg(constructor=list[str])]
+    """Rankings or preferences: files, patterns, folders (also of `collect`), or tables with a path and a part."""
+    demonstrations: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])] = field(
+        default_factory=list
+    )
     """Conversations whose answers shall score 0 on average."""
     epochs: float = 1.0
     batch: int = 32
@@ -116,14 +121,14 @@ class RankedBatch:
 def train_reward(config: RewardConfig) -> Path:
     """Learn from the training prompts, keep the best weights on validation prompts, report on test prompts."""
     world = open_world(config.device, config.precision, config.threads)
-    inputs = [_file(path) for path in config.rankings] + [Path(path) for path in config.demonstrations]
+    inputs = files_of_all([*(_ranked(source) for source in config.rankings), *config.demonstrations])
     with open_stage("reward", config, out=config.out, parents={"model": config.model}, inputs=inputs) as run:
         if run.complete:
             return run.folder
         seed_everything(config.seed)
         language_model, tokenizer = load_language_model(config.model, world=world)
         model = as_scalar_model(language_model).requires_grad_(True)
-        ranked = _prepare(config, tokenizer, model.backbone.config.context)
+        ranked, left_out = _prepare(config, tokenizer, model.backbone.config.context)
         training, validation, test = _split(config, ranked)
         require(memory_bytes=count_parameters(model) * 24, disk_bytes=count_parameters(model) * 24, where=run.folder)
         per_epoch = -(-len(training) // config.batch)
@@ -175,6 +180,7 @@ def train_reward(config: RewardConfig) -> Path:
             "accuracy_high": found["high"],
             "comparisons": sum(len(item.pairs) for item in training),
             "rankings": len(training),
+            "left_out": left_out,
             "demonstrations_mean_before_shift": float(mean),
             **{key: value for key, value in report.items() if key != "accuracy"},
         }
@@ -205,37 +211,46 @@ def score_all(model: ScalarModel, ranked: Sequence[Ranked], world: World) -> lis
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-def _file(path: str | Path) -> Path:
-    """A file of rankings; a `collect` folder stands for its rankings.jsonl."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return folder
+def _ranked(source: str | RankingSource) -> RankingSource:
+    """A source of rankings; the folder of a `collect` stage stands for its rankings.jsonl."""
+    source = source if isinstance(source, RankingSource) else RankingSource(path=str(source))
+    folder = Path(source.path)
+    if not (folder / "origin.json").is_file():
+        return source
     if not (folder / "rankings.jsonl").is_file():
         raise InputError(
             f"{folder} has no rankings.jsonl; its answers were not ranked, set collect.labeler or rank them"
         )
-    return folder / "rankings.jsonl"
+    return replace(source, path=str(folder / "rankings.jsonl"))
 
 
-def _prepare(config: RewardConfig, tokenizer: Tokenizer, context: int) -> list[Ranked]:
+def _prepare(config: RewardConfig, tokenizer: Tokenizer, context: int) -> tuple[list[Ranked], dict[str, int]]:
     """Read and render the rankings; those without an untied pair, or too long for the context, are left out."""
-    rankings = read_rankings([_file(path) for path in config.rankings])
+    apart: list[str] = []
+    rankings = read_rankings([_ranked(source) for source in config.rankings], left_out=apart)
     if config.most_rankings is not None:
         order = permutation(config.seed, 2**41, len(rankings))[: config.most_rankings]
         rankings = [rankings[int(index)] for index in sorted(order)]
     ranked = []
+    left_out = {"dialogues_apart": len(apart), "all_tied": 0, "too_long": 0}
     for number, ranking in enumerate(rankings):
         own = pairs(ranking)
         sequences = [
             _tokens(ranking.prompt.plus("assistant", answer), tokenizer, context) for answer in ranking.answers
         ]
         kept = [tokens for tokens in sequences if tokens is not None]
-        if own and len(kept) == len(sequences):
+        if not own:
+            left_out["all_tied"] += 1
+        elif len(kept) < len(sequences):
+            left_out["too_long"] += 1
+        else:
             ranked.append(Ranked(number, ranking, kept, own))
-    where = ", ".join(str(path) for path in config.rankings)
     if len(ranked) < 10:
-        raise InputError(f"{where}: {len(ranked)} usable rankings; a reward model needs at least 10, better hundreds")
-    return ranked
+        raise InputError(
+            f"{names_of(config.rankings)}: {len(ranked)} usable rankings; a reward model needs at least 10, better "
+            "hundreds"
+        )
+    return ranked, left_out
 
 
 def _tokens(conversation: Conversation, tokenizer: Tokenizer, context: int) -> list[int] | None:

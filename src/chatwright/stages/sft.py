@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import tyro
 from torch import Tensor
 
 from chatwright.artefacts import load_language_model, save_model
@@ -21,7 +23,8 @@ from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, count_parameters, training_flops_per_token
 from chatwright.runs import StageFolder, open_stage
 from chatwright.text.conversation import Conversation, Rendered
-from chatwright.text.records import read_conversations
+from chatwright.text.files import files_of_all, names_of
+from chatwright.text.records import ConversationSource, read_conversations
 from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, PackedRows, TokenWindows, pad, permutation, prepare_conversations
@@ -39,8 +42,9 @@ class SFTConfig:
     out: Path
     base: Path
     """The model to start from."""
-    conversations: list[str]
-    """Files of demonstrations; see `chatwright check`."""
+    # On the command line conversations are paths; tables stand in recipes.
+    conversations: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])]
+    """Demonstrations: files, folders, patterns; or tables with a path and how to read it. See `chatwright check`."""
     tokens: Path | None = None
     """Folder that `tokenize` wrote: its training text is mixed in, so that the language is not forgotten."""
     mix: float = 0.0
@@ -78,7 +82,7 @@ def sft(config: SFTConfig) -> Path:
     """Learn from the demonstrations; keep the weights that predict held-out ones best."""
     world = open_world(config.device, config.precision, config.threads)
     parents = {"base": config.base} | ({"tokens": config.tokens} if config.tokens else {})
-    inputs = [Path(path) for path in config.conversations]
+    inputs = files_of_all(config.conversations)
     with open_stage("sft", config, out=config.out, parents=parents, inputs=inputs) as run:
         if run.complete:
             return run.folder
@@ -86,9 +90,10 @@ def sft(config: SFTConfig) -> Path:
         model, tokenizer = load_language_model(config.base, world=world)
         model.requires_grad_(True)
         context = config.context or model.backbone.config.context
-        conversations = read_conversations(config.conversations)
-        where = ", ".join(str(path) for path in config.conversations)
-        rendered, left_out = prepare_conversations(conversations, tokenizer, context=context, where=where)
+        unusable: list[str] = []
+        conversations = read_conversations(config.conversations, left_out=unusable)
+        where = names_of(config.conversations)
+        rendered, too_long = prepare_conversations(conversations, tokenizer, context=context, where=where)
         training, held_out = _split(rendered, config, where)
         require(memory_bytes=count_parameters(model) * 20, disk_bytes=count_parameters(model) * 24, where=run.folder)
         packed = PackedRows(training, context=context, batch=_own_rows(config), seed=config.seed, epochs=config.epochs)
@@ -140,7 +145,7 @@ def sft(config: SFTConfig) -> Path:
         summary = {
             "validation_loss": best_loss,
             "conversations": len(rendered),
-            "left_out": left_out,
+            "left_out": {"too_long": too_long, "unusable": len(unusable), "first_unusable": "".join(unusable[:1])},
             "steps": packed.steps,
             "supervised_share": sum(sum(item.trainable) for item in rendered) / sum(len(item) for item in rendered),
         }

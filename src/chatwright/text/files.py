@@ -20,11 +20,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from chatwright.errors import InputError
 
-__all__ = ["ENDINGS", "OpenFile", "content_of", "decoded", "files_of", "lines_of", "open_files"]
+__all__ = [
+    "ENDINGS",
+    "OpenFile",
+    "content_of",
+    "decoded",
+    "files_of",
+    "files_of_all",
+    "lines_of",
+    "names_of",
+    "open_files",
+]
 
 ENDINGS = (".txt", ".md", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".yml", ".yaml")
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
@@ -43,6 +53,13 @@ class OpenFile:
     ending: str
     stream: BinaryIO
     path: Path | None = None  # where the same bytes lie on the disk, if they lie there unpacked
+
+
+class HasPath(Protocol):
+    """A source of texts, conversations or rankings."""
+
+    @property
+    def path(self) -> str: ...
 
 
 def files_of(path: str | Path) -> list[Path]:
@@ -72,6 +89,17 @@ def files_of(path: str | Path) -> list[Path]:
     if not found:
         raise InputError(f"{place}: {remedy}")
     return sorted(found)
+
+
+def files_of_all(sources: Iterable[str | Path | HasPath]) -> list[Path]:
+    """The files of several paths, or of tables with a path: what a stage's fingerprint covers."""
+    paths = (source if isinstance(source, str | Path) else source.path for source in sources)
+    return [file for path in paths for file in files_of(path)]
+
+
+def names_of(sources: Iterable[str | Path | HasPath]) -> str:
+    """Several paths, or tables with a path, as messages name them."""
+    return ", ".join(str(source if isinstance(source, str | Path) else source.path) for source in sources)
 
 
 def open_files(path: str | Path) -> Iterator[OpenFile]:

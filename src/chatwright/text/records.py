@@ -26,6 +26,7 @@ from chatwright.errors import ConfigError, InputError
 from chatwright.text.cleaning import clean, without_wrapping
 from chatwright.text.conversation import Conversation, Message
 from chatwright.text.files import open_files
+from chatwright.text.parts import Part, check_part, in_part, opening_of
 from chatwright.text.rows import Row, columns_of, rows_of
 
 __all__ = [
@@ -68,8 +69,11 @@ class ConversationSource:
     """Of question_answer: the column of the answer."""
     context: str | None = None
     """Of question_answer: the column of a text that stands before the question; "" leaves any such text out."""
+    part: Part | None = None
+    """Only the entries of this part, such as [0, 0.9]; parts that do not overlap share no prompt (see `parts`)."""
 
     def __post_init__(self) -> None:
+        check_part(self.part, self.path)
         if self.format is not None and self.format not in FORMATS:
             raise ConfigError(f"the format {self.format!r} of {self.path} is unknown; choose {', '.join(FORMATS)}")
 
@@ -108,24 +112,72 @@ def dialogues_in(sources: Sources, *, left_out: list[str] | None = None) -> Iter
             found = True
             yield dialogue
         if not found:
-            why = f" ({reasons[0]})" if reasons else ""
-            raise InputError(f"{source.path} holds no conversation with an answer{why}; name another file")
+            raise InputError(f"{_named(source)} holds no conversation with an answer{_why(reasons)}; name another file")
         if left_out is not None:
             left_out += reasons
 
 
-def read_prompts(sources: Sources) -> list[tuple[Conversation, dict[str, Any]]]:
-    """Conversations that end with the user, and the facts beside them; raises InputError at the first bad line."""
+def read_prompts(sources: Sources, *, left_out: list[str] | None = None) -> list[tuple[Conversation, dict[str, Any]]]:
+    """Conversations that end with the user, and the facts beside them; raises InputError at the first bad line.
+
+    Files of whole conversations serve too: each gives what was said before its last answer, once where several begin
+    alike, with its opening as the `cluster` by which intervals are reckoned. Why entries were left out is appended to
+    `left_out`.
+    """
     prompts: list[tuple[Conversation, dict[str, Any]]] = []
     for source in _sources_of(sources):
-        count = len(prompts)
-        for row in _rows(source.path):
-            if not isinstance(row.value, Mapping):
-                raise InputError(f"{row.where}: expected an object with a prompt, found {type(row.value).__name__}")
-            prompts.append((prompt_in(row.value, row.where), dict(_facts(row.value, row.where))))
-        if len(prompts) == count:
-            raise InputError(f"{source.path} holds no prompt; name another file")
+        reasons: list[str] = []
+        found = _asked_in_conversations(source, reasons) if _holds_answers(source) else _prompts(source)
+        own = [(prompt, facts) for prompt, facts in found if in_part(prompt, source.part)]
+        if not own:
+            raise InputError(f"{_named(source)} holds no prompt{_why(reasons)}; name another file")
+        prompts += own
+        if left_out is not None:
+            left_out += reasons
     return prompts
+
+
+def _holds_answers(source: ConversationSource) -> bool:
+    """Whether a file of prompts is one of conversations, by its first entry."""
+    if source.format is not None:
+        return True
+    first = next(_rows(source.path), None)
+    if first is None or isinstance(first.value, Mapping) and "prompt" in first.value:
+        return False
+    if isinstance(first.value, Mapping) and _is_about_stories(first.value):
+        return True
+    try:
+        return format_of(first.value) is not None and bool(conversation_in(first, source))
+    except (InputError, Unusable):  # no answer: a prompt, and if it is none either, `prompt_in` will say so
+        return False
+
+
+def _asked_in_conversations(
+    source: ConversationSource, reasons: list[str]
+) -> Iterator[tuple[Conversation, dict[str, Any]]]:
+    seen = set()
+    for dialogue in _dialogues(source, reasons):
+        messages = dialogue.conversation.messages
+        last = max(number for number, message in enumerate(messages) if message.role == "assistant")
+        prompt = Conversation(messages[:last])
+        if prompt.messages and prompt.last.role == "user" and prompt not in seen:
+            seen.add(prompt)
+            yield prompt, {"cluster": opening_of(prompt), **dialogue.facts}
+
+
+def _prompts(source: ConversationSource) -> Iterator[tuple[Conversation, dict[str, Any]]]:
+    for row in _rows(source.path):
+        if not isinstance(row.value, Mapping):
+            raise InputError(f"{row.where}: expected an object with a prompt, found {type(row.value).__name__}")
+        yield prompt_in(row.value, row.where), dict(_facts(row.value, row.where))
+
+
+def _named(source: ConversationSource) -> str:
+    return source.path if source.part is None else f"part {list(source.part)} of {source.path}"
+
+
+def _why(reasons: Sequence[str]) -> str:
+    return f" ({reasons[0]})" if reasons else ""
 
 
 def _sources_of(sources: Sources) -> list[ConversationSource]:
@@ -160,7 +212,7 @@ def _dialogues(source: ConversationSource, reasons: list[str]) -> Iterator[Dialo
         if first is None:
             return
         rows = _chained(first, rows)
-        if isinstance(first.value, Mapping) and {"question", "cor_section"} <= set(first.value):
+        if isinstance(first.value, Mapping) and _is_about_stories(first.value):
             rows = _with_stories(rows)
     for row in rows:
         try:
@@ -168,7 +220,12 @@ def _dialogues(source: ConversationSource, reasons: list[str]) -> Iterator[Dialo
         except Unusable as reason:
             reasons.append(f"{row.where}: {reason}")
         else:
-            yield Dialogue(conversation, row.where, _facts(row.value, row.where))
+            if in_part(conversation, source.part):
+                yield Dialogue(conversation, row.where, _facts(row.value, row.where))
+
+
+def _is_about_stories(value: Mapping[str, Any]) -> bool:
+    return {"question", "cor_section"} <= set(value)
 
 
 def _chained(first: Row, rows: Iterable[Row]) -> Iterator[Row]:

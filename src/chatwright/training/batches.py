@@ -188,13 +188,18 @@ class PackedRows:
 
     def __call__(self, step: int) -> Batch:
         rows = self.rows[step * self.batch_rows : (step + 1) * self.batch_rows]
-        return pad([[self.items[index] for index in row] for row in rows], multiple=8)
+        return pad([[self.items[index] for index in row] for row in rows], multiple=8, most=self.context)
 
 
-def pad(rows: Sequence[Sequence[Rendered]], *, multiple: int = 1) -> Batch:
-    """Rows of rendered conversations one after another, padded at the right to the longest row."""
+def pad(rows: Sequence[Sequence[Rendered]], *, multiple: int = 1, most: int | None = None) -> Batch:
+    """Rows of rendered conversations one after another, padded at the right to the longest row.
+
+    The width is rounded up to a multiple of `multiple`, but never beyond `most`, what the model can read.
+    """
     longest = max(sum(len(item) - 1 for item in row) for row in rows)
     width = -(-longest // multiple) * multiple
+    if most is not None:
+        width = max(longest, min(width, most))
     tokens, targets = (torch.zeros(len(rows), width, dtype=torch.long) for _ in range(2))
     weights = torch.zeros(len(rows), width)
     documents = torch.full((len(rows), width), -1)

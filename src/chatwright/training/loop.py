@@ -62,7 +62,8 @@ def summed_gradients(
 
     shares = [parts[number :: world.shards] for number in range(min(world.shards, len(parts)))]
     results = world.map(of_thread, shares)
-    total = results[0][0]
+    # a process without rows of its own (the last batch of an epoch) adds nothing, but takes part in the sums
+    total = results[0][0] if results else [torch.zeros_like(weight) for weight in parameters]
     for gradients, _ in results[1:]:
         torch._foreach_add_(total, gradients)
     for gradient in total if world.size > 1 else ():

@@ -92,10 +92,15 @@ class Optimizer:
         self._rates = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
     def step(self, number: int, gradients: Iterable[Tensor]) -> float:
-        """Apply summed gradients as step `number`; returns their norm before clipping."""
+        """Apply summed gradients as step `number`; returns their norm before clipping.
+
+        Where the norm is not finite nothing is applied: the caller ends training with weights that can be looked at.
+        """
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             weight.grad = gradient
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.clip or math.inf))
+        if not math.isfinite(norm):
+            return norm
         scale = self.schedule(number)
         for part, rates in zip(self.parts, self._rates, strict=True):
             for group, rate in zip(part.param_groups, rates, strict=True):

@@ -157,7 +157,7 @@ def learn(
             gradients, figures = _gradients(config, networks, optimizers, rollout.rows(rows), text, number, world)
             if epoch == 0 and place == 0:
                 if figures["ratio_error"] > RATIO_TOLERANCE:
-                    if recompute:
+                    if recompute and world.dtype == torch.float32:
                         raise TrainingError(
                             f"the first ratio is off by {figures['ratio_error']:.1e} although log-probabilities were "
                             f"computed anew; the policy does not compute the same twice"

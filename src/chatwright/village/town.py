@@ -35,7 +35,7 @@ class VillageConfig:
 
     language: str = "en"
     seed: int = 1
-    people: int = 80
+    people: int = 40
     documents: int = 18000
     demonstrations: int = 8000
     ranking_prompts: int = 1200

@@ -1,0 +1,45 @@
+"""Networks of a few thousand weights, a tokenizer and a world for tests."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from chatwright.models.heads import LanguageModel, ScalarModel
+from chatwright.models.transformer import Transformer, TransformerConfig
+from chatwright.text.tokenizer import Tokenizer
+from chatwright.world import World
+
+torch.set_num_threads(1)
+
+
+def world_of(shards: int = 1) -> World:
+    return World(torch.device("cpu"), torch.float32, shards)
+
+
+def config_of(vocabulary: int = 40, context: int = 64, **changes: object) -> TransformerConfig:
+    shape = {"width": 32, "layers": 2, "heads": 4, "kv_heads": 4, "hidden": 64, **changes}
+    return TransformerConfig(vocabulary=vocabulary, context=context, **shape)  # type: ignore[arg-type]
+
+
+def language_model(vocabulary: int = 40, context: int = 64, *, seed: int = 0, **changes: object) -> LanguageModel:
+    """A language model with random weights."""
+    torch.manual_seed(seed)
+    return LanguageModel(Transformer(config_of(vocabulary, context, **changes)))
+
+
+def scalar_model(vocabulary: int = 40, context: int = 64, *, seed: int = 0, **changes: object) -> ScalarModel:
+    torch.manual_seed(seed)
+    return ScalarModel(Transformer(config_of(vocabulary, context, **changes)))
+
+
+@cache
+def tokenizer() -> Tokenizer:
+    """Control tokens, bytes and a few words: about 290 ids."""
+    texts = ["the quick brown fox jumps over the lazy dog. "] * 20 + ["Grüße an die schöne Müllerin. "] * 20
+    return Tokenizer.train(texts, 290)
+
+
+def random_tokens(*shape: int, vocabulary: int = 40, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, vocabulary, shape, generator=torch.Generator().manual_seed(seed))
