@@ -93,9 +93,7 @@ def with_gradients(
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_are_those_of_the_plain_formula(name):
     fused, plain, inputs, rest = CASES[name]
-    for found, wanted in zip(
-        with_gradients(fused, inputs, rest), with_gradients(plain, inputs, rest), strict=True
-    ):
+    for found, wanted in zip(with_gradients(fused, inputs, rest), with_gradients(plain, inputs, rest), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
 
 

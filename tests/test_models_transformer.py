@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import config_of, language_model, random_tokens, scalar_model
 
 from chatwright.errors import ConfigError, InputError
 from chatwright.models import layers, transformer
@@ -12,6 +11,7 @@ from chatwright.models.heads import as_scalar_model, count_parameters, training_
 from chatwright.models.transformer import TransformerConfig
 from chatwright.training.batches import Batch
 from chatwright.training.losses import language_loss
+from tiny import config_of, language_model, random_tokens, scalar_model
 
 SHAPES = {
     "plain": {},

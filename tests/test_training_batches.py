@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import language_model, tokenizer
 
 from chatwright.errors import InputError
 from chatwright.text.conversation import Conversation, Rendered, render
 from chatwright.training.batches import Batch, PackedRows, TokenWindows, pack, pad, permutation, prepare_conversations
 from chatwright.training.losses import language_loss
+from tiny import language_model, tokenizer
 
 # -- windows of a stream -----------------------------------------------------------------------------------------------
 
@@ -45,9 +45,7 @@ def test_targets_are_the_tokens_that_follow():
     assert batch.weight == 64 and len(batch) == 4
 
 
-@given(
-    count=st.integers(40, 700), context=st.integers(2, 19), batch=st.integers(1, 5), epoch=st.integers(0, 3)
-)
+@given(count=st.integers(40, 700), context=st.integers(2, 19), batch=st.integers(1, 5), epoch=st.integers(0, 3))
 @settings(max_examples=40, deadline=None)
 def test_every_window_comes_once_an_epoch_and_windows_do_not_overlap(count, context, batch, epoch):
     own = windows(count, context=context, batch=1, seed=batch)
@@ -120,7 +118,8 @@ def test_no_batch_is_without_supervised_tokens_or_longer_than_the_context(contex
         assert all(supervised(own)), "a row without a supervised token"
         assert own.weight > 0
         counted += sum(1 for _ in texts_of(own))
-    assert counted == round(len(items) * epochs)
+    whole, part = divmod(epochs, 1)
+    assert counted == int(whole) * len(items) + (max(1, round(len(items) * part)) if part else 0)
 
 
 def test_a_training_step_works_at_contexts_that_are_no_multiple_of_eight():
@@ -202,7 +201,11 @@ def test_conversations_longer_than_the_context_are_cut_by_whole_turns():
             seen.add(0)
             continue
         assert len(item) - 1 <= context
-        turns = [n for n in (1, 2, 3) if item == render(Conversation((long.messages[0], *long.messages[-2 * n :])), tokenizer())]
+        turns = [
+            n
+            for n in (1, 2, 3)
+            if item == render(Conversation((long.messages[0], *long.messages[-2 * n :])), tokenizer())
+        ]
         assert len(turns) == 1
         seen.add(turns[0])
     assert seen == {0, 1, 2, 3}

@@ -1,4 +1,4 @@
-"""The training loop: one division by the weight of the whole batch, exact resume, and nothing applied that is broken."""
+"""The training loop: one division by the weight of the whole batch, exact resume, nothing applied that is broken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from tiny import language_model, random_tokens, scalar_model, world_of
 
 from chatwright.errors import ArtefactError, ConfigError, TrainingError
 from chatwright.training.batches import Batch
@@ -14,6 +13,7 @@ from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
 from chatwright.training.loop import train_steps
 from chatwright.training.losses import language_loss
 from chatwright.training.optimizers import Optimizer, Schedule
+from tiny import language_model, random_tokens, scalar_model, world_of
 
 
 def uneven(step: int) -> Batch:
@@ -33,7 +33,12 @@ def optimizer_of(model, kind="adamw", **settings):
 def trained(steps=4, *, shards=1, accumulate=1, batches=uneven, kind="adamw"):
     model = language_model()
     walked = train_steps(
-        model, batches, language_loss, optimizer_of(model, kind), until=steps, world=world_of(shards),
+        model,
+        batches,
+        language_loss,
+        optimizer_of(model, kind),
+        until=steps,
+        world=world_of(shards),
         accumulate=accumulate,
     )
     return model, list(walked)
@@ -133,9 +138,7 @@ def test_a_gradient_that_is_not_finite_ends_training_before_weights_change():
 def test_ten_steps_are_five_and_a_checkpoint_and_five_bit_for_bit(tmp_path, kind, shards):
     def walk(model, optimizer, until, after=0):
         return list(
-            train_steps(
-                model, uneven, language_loss, optimizer, until=until, after=after, world=world_of(shards)
-            )
+            train_steps(model, uneven, language_loss, optimizer, until=until, after=after, world=world_of(shards))
         )
 
     model = language_model()
@@ -204,7 +207,9 @@ def test_the_norm_is_reported_before_clipping_and_clipped_gradients_have_the_nor
     before = [weight.detach().clone() for weight in model.parameters()]
     gradients = [torch.full_like(weight, 2.0) for weight in model.parameters()]
     assert optimizer.step(0, gradients) == pytest.approx(2 * 16**0.5)
-    moved = torch.cat([(was - weight).detach().flatten() for was, weight in zip(before, model.parameters(), strict=True)])
+    moved = torch.cat(
+        [(was - weight).detach().flatten() for was, weight in zip(before, model.parameters(), strict=True)]
+    )
     assert moved.max() <= 0.1 * (0.5 / 4) / 1e6 * 1.2  # with a vast epsilon AdamW moves by rate * gradient / epsilon
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import language_model, random_tokens
 
 from chatwright.feedback.rankings import Ranking
 from chatwright.feedback.rankings import pairs as pairs_of
@@ -24,6 +23,7 @@ from chatwright.training.losses import (
     shaped_rewards,
     whiten,
 )
+from tiny import language_model, random_tokens
 
 
 def of(array):

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import language_model, random_tokens
 
 from chatwright.training.batches import Batch
 from chatwright.training.loop import train_steps
 from chatwright.training.losses import language_loss
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.world import World, open_world
+from tiny import language_model, random_tokens
 
 ROWS = [4, 6, 5, 1]
 """Rows of the batches: even, even but uneven in tokens, odd, and fewer than processes."""
@@ -65,6 +65,7 @@ def start(rank: int, port: int, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the loopback interface is named lo on Linux only")
 def test_two_processes_give_the_same_loss_and_weights_as_one(tmp_path):
     port = free_port()

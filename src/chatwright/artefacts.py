@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from chatwright.errors import ArtefactError, ChatwrightError
+from chatwright.errors import ArtefactError, ConfigError
 from chatwright.folders import model_folder
 from chatwright.models.heads import LanguageModel, ScalarModel
 from chatwright.models.transformer import Transformer, TransformerConfig
-from chatwright.text.tokenizer import Tokenizer
+from chatwright.text.tokenizer import FILE_NAME, Tokenizer
 from chatwright.world import World, open_world
 
 __all__ = ["load_language_model", "load_scalar_model", "save_model"]
@@ -80,15 +80,13 @@ def _load(folder: Path, head: str, world: World) -> tuple[nn.Module, Tokenizer]:
     folder = model_folder(folder)
     if described.get("head") != head:
         raise ArtefactError(f"{folder} holds a {described.get('head')} model; a {head} model is needed here")
-    shape = {key: value for key, value in described["backbone"].items() if key != "kind"}
-    try:
-        config = TypeAdapter(TransformerConfig).validate_python(shape)
-        tokenizer = Tokenizer.load(folder)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        raise ArtefactError(f"{folder / 'model.json'}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except ChatwrightError:
-        raise
+    config = _config(described["backbone"], folder / "model.json")
+    tokenizer = Tokenizer.load(folder)
+    if tokenizer.size > config.vocabulary:
+        raise ArtefactError(
+            f"{folder / FILE_NAME} has {tokenizer.size} ids, but the model beside it knows {config.vocabulary}; "
+            f"they do not belong together"
+        )
     with torch.device("meta"):
         model = HEADS[head](Transformer(config))
     model = model.to_empty(device="cpu")
@@ -97,6 +95,24 @@ def _load(folder: Path, head: str, world: World) -> tuple[nn.Module, Tokenizer]:
     _fill(model, folder / "weights.safetensors")
     model.backbone.dtype = world.dtype
     return model.to(world.device).eval().requires_grad_(False), tokenizer
+
+
+def _config(shape: dict[str, Any], path: Path) -> TransformerConfig:
+    """The backbone that model.json describes; what is unknown, missing or impossible is named."""
+    shape = dict(shape)
+    kind = shape.pop("kind", None)
+    if kind != "transformer":
+        raise ArtefactError(f"{path}: the backbone is {kind!r}; this version knows transformer")
+    unknown = sorted(shape.keys() - {field.name for field in fields(TransformerConfig)})
+    if unknown:
+        raise ArtefactError(f"{path}: {unknown[0]} is no setting of a transformer; a newer version may have written it")
+    try:
+        return TypeAdapter(TransformerConfig).validate_python(shape)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise ArtefactError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except ConfigError as problem:
+        raise ArtefactError(f"{path}: {problem}") from None
 
 
 def _fill(model: nn.Module, path: Path) -> None:
@@ -112,9 +128,7 @@ def _fill(model: nn.Module, path: Path) -> None:
                         f"{path}: {name} has shape {tuple(stored.shape)}, model.json asks for {tuple(weight.shape)}"
                     )
                 if not bool(torch.isfinite(stored).all()):
-                    raise ArtefactError(
-                        f"{path}: {name} holds values that are not finite; train it again"
-                    )
+                    raise ArtefactError(f"{path}: {name} holds values that are not finite; train it again")
                 weight.copy_(stored)
     except (OSError, SafetensorError) as problem:
         raise ArtefactError(f"{path} cannot be read ({problem}); copy the model anew or run its stage again") from None

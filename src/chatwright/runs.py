@@ -332,7 +332,10 @@ def hold(folder: Path) -> Hold:
     """Lock a folder (made if absent) for this process; raises ResourceError naming the process that has it."""
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ArtefactError(f"{folder} cannot be a folder, a file is in its way; choose another --out") from None
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()

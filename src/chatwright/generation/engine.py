@@ -189,7 +189,7 @@ class Engine:
         is_over: Callable[[list[int]], bool] | None,
     ) -> Tensor:
         """Choose the next token of every row and note it; returns the tokens [B]."""
-        seeds = np.fromiter((row.seed for row in rows), dtype=np.uint64, count=len(rows))
+        seeds = np.fromiter((row.seed % 2**64 for row in rows), dtype=np.uint64, count=len(rows))
         places = np.fromiter((len(row.tokens) for row in rows), dtype=np.uint64, count=len(rows))
         tokens, logps = pick(logits, sampling, uniform(seeds, places))
         for row, token, logp in zip(rows, tokens.tolist(), logps.tolist(), strict=True):

@@ -76,7 +76,7 @@ class ModelSpeaker:
         prompt = self.prompt(request)
         limit = min(request.sampling.max_tokens, self.context - len(prompt))
         letters, held = Utf8Stream(self.tokenizer), ""
-        seeds = np.array([request.seed % 2**63], dtype=np.uint64)
+        seeds = np.array([request.seed % 2**64], dtype=np.uint64)
         tokens = torch.tensor([prompt], device=self.world.device)
         state = self.model.backbone.start(1)
         for place in range(limit):

@@ -6,7 +6,7 @@ Only the assistant's words are learned; conversations are packed into rows witho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, count_parameters, training_flops_per_token
 from chatwright.runs import StageFolder, open_stage
-from chatwright.text.conversation import Conversation, Rendered
+from chatwright.text.conversation import Conversation, Rendered, fit
 from chatwright.text.files import files_of_all, names_of
 from chatwright.text.records import ConversationSource, read_conversations
 from chatwright.text.token_files import TokenFile
@@ -184,7 +184,7 @@ def _own_rows(config: SFTConfig) -> int:
     return max(1, round(config.batch * (1 - config.mix)))
 
 
-def _mixed(config: SFTConfig, packed: PackedRows, context: int):  # type: ignore[no-untyped-def]
+def _mixed(config: SFTConfig, packed: PackedRows, context: int) -> Callable[[int], Batch]:
     """Batches of packed conversations with rows of training text below them."""
     extra = config.batch - _own_rows(config)
     if config.tokens is None or extra == 0:
@@ -210,10 +210,14 @@ def _mixed(config: SFTConfig, packed: PackedRows, context: int):  # type: ignore
 def _sample(
     run: StageFolder, model: LanguageModel, tokenizer: Tokenizer, world: World, conversations: Sequence[Conversation]
 ) -> None:
+    engine = Engine(model, tokenizer, world)
     prompts = []
-    for conversation in conversations[:6]:
-        first = next(number for number, message in enumerate(conversation.messages) if message.role == "user")
-        prompts.append(Conversation(conversation.messages[: first + 1]))
-    answers = Engine(model, tokenizer, world).chat(prompts, Sampling(), seeds=seeds_of(0, len(prompts)))
+    for conversation in conversations[:24]:
+        first = next((place for place, message in enumerate(conversation.messages) if message.role == "user"), None)
+        if first is not None and fit(
+            prompt := Conversation(conversation.messages[: first + 1]), tokenizer, engine.context // 2
+        ):
+            prompts.append(prompt)
+    answers = engine.chat(prompts[:6], Sampling(), seeds=seeds_of(0, len(prompts[:6])))
     for answer in answers:
         run.sample(answer.conversation.last.content, answer.text)

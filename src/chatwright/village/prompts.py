@@ -16,15 +16,15 @@ from chatwright.village.dialogues import SYSTEM_SHARE, Dialogues, drawn
 
 # Ranking and PPO: more instructions in which something must be counted.
 LEARNING = {
-    "fact": 0.36,
-    "unanswerable": 0.12,
-    "clarify": 0.02,
-    "followup": 0.10,
-    "instruction": 0.28,
-    "harm": 0.05,
-    "benign": 0.04,
-    "smalltalk": 0.01,
-    "story": 0.02,
+    "fact": 0.33,
+    "unanswerable": 0.11,
+    "clarify": 0.03,
+    "followup": 0.09,
+    "instruction": 0.26,
+    "harm": 0.06,
+    "benign": 0.07,
+    "smalltalk": 0.02,
+    "story": 0.03,
 }
 LEARNING_RULES = {
     "sentences": 0.20,
