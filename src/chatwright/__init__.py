@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,5 @@ __all__ = ["Assistant", "__version__", "load"]
 def __getattr__(name: str) -> object:
     """Import the model code when it is asked for: the command line's help needs no torch."""
     if name in ("Assistant", "load"):
-        from chatwright import assistant
-
-        return getattr(assistant, name)
+        return getattr(importlib.import_module("chatwright.assistant"), name)
     raise AttributeError(f"module 'chatwright' has no attribute {name!r}")

@@ -41,7 +41,7 @@ from chatwright.disk import (
     to_json,
     write_atomically,
 )
-from chatwright.errors import ArtefactError, ResourceError
+from chatwright.errors import ArtefactError, ConfigError, ResourceError
 from chatwright.folders import (
     HOLDER,
     LOCK,
@@ -91,8 +91,14 @@ def open_stage(
 
     `config` is the stage's dataclass; `parents` are complete stage folders (or model folders) that it reads, and
     `inputs` files or folders that people brought: their contents, not their places, belong to the stage's identity.
-    Raises ArtefactError for an incomplete or damaged parent, ResourceError if another process holds the folder.
+    Raises ConfigError under torchrun, ArtefactError for an incomplete or damaged parent, ResourceError if another process holds the folder.
     """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1:
+        raise ConfigError(
+            f"{name} was started in {processes} processes, but a stage folder has one writer so far; "
+            f"start it without torchrun"
+        )
     origin = origin_of(name, config, out, parents or {}, inputs)
     if out.exists() and not out.is_dir():
         raise ArtefactError(f"{out} is a file; choose a folder as --out")

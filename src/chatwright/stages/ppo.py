@@ -44,6 +44,10 @@ Reward = Callable[[list[Answer]], Tensor]
 """Scores float32 [B] of answers: a reward model, a task's score, a judge, or a test's stub."""
 
 
+VALIDATION_SEEDS = 2**48
+"""Where the numbers of validation answers begin: far from those that are learned from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PPOConfig:
     """Settings of `ppo`."""
@@ -159,7 +163,7 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
                 break
             own = [prompts[index] for index in _chosen(config, iteration, len(prompts))]
             began = perf_counter()
-            rollout, answers = _roll_out(config, networks.policy, tokenizer, own, world, iteration)
+            rollout, answers = _roll_out(config, networks.policy, tokenizer, own, world, iteration * config.batch)
             rolled = perf_counter()
             rollout, seen = weigh(
                 config, networks, rollout, score(answers).to(world.device).float(), standing.kl_coefficient, world
@@ -215,8 +219,8 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
             "iterations": standing.iterations,
             "episodes": standing.iterations * config.batch,
             "stopped": standing.stopped,
-            "weights": "averaged" if config.ema else "last",
-            "weights_of_iteration": standing.best_iteration or standing.iterations,
+            "weights": "running average" if config.ema else "policy",
+            "weights_of_iteration": standing.best_iteration if watched else standing.iterations,  # 0: the reference
             "log_probabilities": "computed anew" if standing.recompute else "stored while sampling",
         }
         return run.finish(summary=summary, tokens_per_second=run.meter.tokens / max(run.meter.seconds, 1e-9))
@@ -276,11 +280,11 @@ def _roll_out(
     tokenizer: Tokenizer,
     prompts: Sequence[Prompt],
     world: World,
-    iteration: int,
+    first: int,
 ) -> tuple[Rollout, list[Answer]]:
-    """One answer to every prompt, with the log-probabilities it was sampled with."""
+    """One answer to every prompt, with the log-probabilities it was sampled with; `first` numbers their seeds."""
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
-    seeds = seeds_of(config.seed, len(prompts), start=iteration * config.batch)
+    seeds = seeds_of(config.seed, len(prompts), start=first)
     engine = Engine(policy, tokenizer, world, batch=max(64, config.batch))
     sampled = engine.sample([prompt.tokens for prompt in prompts], sampling, seeds=seeds)
     rollout = collate(
@@ -384,7 +388,7 @@ def _validate(
     world: World,
 ) -> tuple[dict[str, float], list[dict[str, object]]]:
     """Score and distance on validation prompts, with the same seeds every time."""
-    rollout, answers = _roll_out(config, policy, tokenizer, prompts, world, -1)
+    rollout, answers = _roll_out(config, policy, tokenizer, prompts, world, VALIDATION_SEEDS)
     with torch.no_grad():
         scores = score(answers).float() - config.missing_end_penalty * (~rollout.ended).float()
         reference_logps = by_rows(
