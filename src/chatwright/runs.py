@@ -91,7 +91,8 @@ def open_stage(
 
     `config` is the stage's dataclass; `parents` are complete stage folders (or model folders) that it reads, and
     `inputs` files or folders that people brought: their contents, not their places, belong to the stage's identity.
-    Raises ConfigError under torchrun, ArtefactError for an incomplete or damaged parent, ResourceError if another process holds the folder.
+    Raises ConfigError under torchrun, ArtefactError for an incomplete or damaged parent, ResourceError if another
+    process holds the folder.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes > 1:

@@ -5,7 +5,6 @@ Shapes: B rows, T tokens, W width, V vocabulary.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -83,9 +82,3 @@ def training_flops_per_token(model: LanguageModel | ScalarModel, context: int) -
     if isinstance(model, ScalarModel) or not config.tied:
         matrices -= config.vocabulary * config.width
     return float(6 * matrices + 6 * config.layers * context * config.width)
-
-
-def trainable_float32(model: nn.Module) -> None:
-    for weight in model.parameters():
-        if weight.dtype != torch.float32:
-            weight.data = weight.data.float()

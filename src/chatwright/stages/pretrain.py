@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatwright.artefacts import load_language_model, save_model
-from chatwright.disk import require
+from chatwright.disk import read_json, require
 from chatwright.errors import ConfigError
 from chatwright.evaluation.language_model import bits_per_byte
 from chatwright.evaluation.ngram import ngram_bits_per_byte
@@ -225,8 +225,6 @@ def _sample(run: StageFolder, model: LanguageModel, tokenizer: Tokenizer, world:
 
 def _epochs(config: PretrainConfig, batches: TokenWindows) -> dict[str, float]:
     """How often each source's tokens were read; mixtures are laid out by `tokenize`, so all are read alike."""
-    from chatwright.disk import read_json
-
     sources = read_json(config.tokens / "tokens.json").get("sources", [])
     passes = batches.epochs(config.steps)
     return {

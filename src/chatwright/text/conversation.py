@@ -10,9 +10,9 @@ Control tokens are inserted as ids. Contents are encoded with control tokens dis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from chatwright.errors import InputError
 
@@ -133,8 +133,3 @@ def fit(conversation: Conversation, tokenizer: Encoder, limit: int) -> Conversat
         while turns and turns[0].role != "user":
             del turns[0]
     return None
-
-
-def conversations_of(rows: Iterable[Any], *, where: str) -> list[Conversation]:
-    """Read many lists of messages, naming the first bad one."""
-    return [Conversation.from_messages(row, where=f"{where}:{number}") for number, row in enumerate(rows, 1)]

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chatwright.models.fused import next_token_loss
-from chatwright.models.heads import LanguageModel, ScalarModel
+from chatwright.models.heads import LanguageModel
 from chatwright.training.batches import Batch
 
 __all__ = [
@@ -112,9 +112,3 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, *, c
     """Sum of half the greater squared error of the value and of the value kept within `clip` of the old one. [N]."""
     near = old_values + (values - old_values).clamp(-clip, clip)
     return 0.5 * torch.maximum((values - returns).square(), (near - returns).square()).sum()
-
-
-def last_scores(model: ScalarModel, tokens: Tensor, lengths: Tensor) -> Tensor:
-    """The score at each row's last token, float32 [B]; `tokens` [B, T] are padded at the right."""
-    scores, _ = model(tokens)
-    return scores[torch.arange(len(tokens), device=tokens.device), lengths - 1]
