@@ -9,28 +9,52 @@ import json
 import os
 import platform
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
+import psutil
 import torch
 
 from chatwright.world import World, open_world
 
 
 def machine() -> str:
-    """Processor, cores, versions, and how busy the machine is: above 0.5 the figures are those of a shared one."""
+    """Processor, cores, and versions."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [line.split(":", 1)[1] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         name = models[0].strip() if models else name
-    native = open_world("cpu", "auto").dtype == torch.bfloat16
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return (
-        f"{name}, {os.cpu_count()} cores, {'native' if native else 'no native'} bf16, {platform.system()}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}, load before {load}"
+        f"{name}, {os.cpu_count()} cores, {'native' if has_native_bf16() else 'no native'} bf16, {platform.system()}, "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
     )
+
+
+class Others:
+    """How busy other programs kept the machine since this was made, as a share of all its cores.
+
+    It matters for the ratio too: a plain loop waits for its slowest kernel thread after every operation, and one that
+    has to share its core makes it many times slower. Figures taken at more than a few hundredths are no evidence.
+    """
+
+    def __init__(self) -> None:
+        self._busy, self._all = _core_seconds()
+        self._own = time.process_time()
+
+    def share(self) -> float:
+        busy, total = _core_seconds()
+        passed = max(total - self._all, 1e-9)
+        return min(1.0, max(0.0, (busy - self._busy - (time.process_time() - self._own)) / passed))
+
+
+def _core_seconds() -> tuple[float, float]:
+    """Seconds that all cores were busy, for whatever program, and seconds in all."""
+    spent = psutil.cpu_times()._asdict()
+    total = sum(value for name, value in spent.items() if not name.startswith("guest"))  # guests stand in user
+    return total - spent["idle"] - spent.get("iowait", 0.0), total
 
 
 def ours(threads: int, precision: str = "fp32") -> World:
@@ -58,12 +82,12 @@ def take_turns(turns: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
     return seconds
 
 
-def faster(ours: Sequence[float], peer: Sequence[float]) -> float:
-    """How many times faster: the median over rounds of the peer's seconds by ours.
+def faster(own: Sequence[float], other: Sequence[float]) -> float:
+    """How many times faster: the median over rounds of the other's seconds by one's own.
 
     Both of a round ran within seconds of each other, so what slows the machine for a while slows both.
     """
-    return statistics.median(theirs / own for own, theirs in zip(ours, peer, strict=True))
+    return statistics.median(theirs / mine for mine, theirs in zip(own, other, strict=True))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -86,7 +110,13 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def last_line(benchmark: str, ratios: Mapping[str, float | None], *, quick: bool, **figures: object) -> str:
-    """One JSON object. Ratios above 1 mean that ours is faster; `quick` ones prove only that the script runs."""
+def finish(
+    benchmark: str, ratios: Mapping[str, float | None], others: Others, *, quick: bool, **figures: object
+) -> None:
+    """Say how quiet it was, then print one JSON object. A ratio "a/b" is a's speed by b's; quick ones mean nothing."""
+    share = others.share()
+    if share > 0.05:
+        print(f"\nNOT A MEASUREMENT: other programs took {share:.0%} of this machine meanwhile. Run it on a quiet one.")
     rounded = {name: None if value is None else round(value, 3) for name, value in ratios.items()}
-    return json.dumps({"benchmark": benchmark, "quick": quick, "ratios": rounded, **figures})
+    line = {"benchmark": benchmark, "quick": quick, "others_busy": round(share, 3), "ratios": rounded, **figures}
+    print(json.dumps(line))

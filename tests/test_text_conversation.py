@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatwright.errors import InputError
-from chatwright.text.conversation import CONTROL_TOKENS, Conversation, Message, conversations_of, fit, render
+from chatwright.text.conversation import CONTROL_TOKENS, Conversation, Message, fit, render
 from chatwright.text.tokenizer import Tokenizer
 from tiny import tokenizer
 
@@ -162,13 +162,6 @@ def test_bad_messages_are_errors_that_name_the_place(name):
     messages, words = BAD[name]
     with pytest.raises(InputError, match=words):
         Conversation.from_messages(messages, where="chat.jsonl:3")
-
-
-def test_the_first_bad_row_is_named_by_its_line():
-    good = [said("user"), said("assistant")]
-    with pytest.raises(InputError, match=r"chat\.jsonl:2, message 1"):
-        conversations_of([good, [said("robot")], [said("robot")]], where="chat.jsonl")
-    assert conversations_of([good], where="chat.jsonl") == [Conversation.of("x", "x")]
 
 
 @given(conversation=conversations())

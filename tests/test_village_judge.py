@@ -124,7 +124,7 @@ def test_every_wording_of_the_prose_counts_as_a_correct_answer(bench: Bench) -> 
                 text = bench.scribe.state(person, [attribute], rng, pronoun=pronoun)
                 assert bench(facts, text).outcome == "correct", text
                 stated += 1
-    assert stated > 1000
+    assert stated > 500
 
 
 def test_friends_are_recognised_by_name(bench: Bench) -> None:
