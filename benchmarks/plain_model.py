@@ -78,6 +78,13 @@ class PlainBlock(nn.Module):
         self.feed_forward_norm = PlainNorm(config)
         self.feed_forward = PlainFeedForward(config)
 
+    def forward(
+        self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None, past: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        looked, own = self.attention(self.attention_norm(x), turn, mask, past)
+        x = x + looked
+        return x + self.feed_forward(self.feed_forward_norm(x)), own
+
 
 class PlainTransformer(nn.Module):
     """Vectors [B, T, W] of tokens, and keys and values of all tokens so far."""
@@ -108,9 +115,7 @@ class PlainTransformer(nn.Module):
             turn = (self.cosines[positions][:, None], self.sines[positions][:, None])
         x, kept = self.embedding(tokens), []
         for number, block in enumerate(self.blocks):
-            looked, own = block.attention(block.attention_norm(x), turn, mask, memory[number] if memory else None)
-            x = x + looked
-            x = x + block.feed_forward(block.feed_forward_norm(x))
+            x, own = block(x, turn, mask, memory[number] if memory else None)
             kept.append(own)
         return self.norm(x), kept
 
@@ -142,7 +147,8 @@ class PlainScalarModel(nn.Module):
         self.readout = nn.Linear(config.width, 1)
 
     def forward(self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        return self.readout(self.backbone(tokens, positions, mask)[0]).squeeze(-1)
+        scores: Tensor = self.readout(self.backbone(tokens, positions, mask)[0]).squeeze(-1)
+        return scores
 
 
 def plain_language_model(model: LanguageModel) -> PlainLanguageModel:

@@ -1,9 +1,8 @@
 """PPO: milliseconds per episode for rollout, score and train, beside a textbook PPO of the same networks.
 
-Ours is what the stage calls: `Engine`, `weigh`, `learn`. The peer is PPO as Hugging Face scripts have it: rollouts that
-stay whole until the last answer ends, every forward pass over the padded length with logits at all positions, autograd
-through plain modules. Same weights, prompts, seeds, minibatches, losses and AdamW, both in fp32; after the first
-iteration both must have sampled the same answers and moved the policy to the same weights, or the script stops.
+Ours is what the stage calls: `Engine`, `weigh`, `learn`; the peer is in `plain_ppo.py`. Same weights, prompts, seeds,
+minibatches, losses and AdamW, both in fp32; after the first iteration both must have sampled the same answers and moved
+the policy to the same weights, or the script stops.
 
 Cases: 4 epochs and 1, on prompts of 32 and answers of 64 tokens, and "ragged": prompts of 16 to 32, answers that end at
 random. Last line: ratios as JSON.
@@ -13,124 +12,27 @@ from __future__ import annotations
 
 import argparse
 import copy
-import random
-import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from time import perf_counter
 from types import SimpleNamespace
 from typing import cast
 
+import measuring
 import torch
+from episodes import END, Case, Timed, case_of
+from plain_ppo import Plain
 from torch import Tensor, nn
 
-import measuring
+from chatwright.evaluation.scoring import ROWS
 from chatwright.generation.engine import Engine
-from chatwright.generation.sampling import Sampling, seeds_of
-from chatwright.models.heads import LanguageModel, as_scalar_model, count_parameters
-from chatwright.models.transformer import Transformer, TransformerConfig
-from chatwright.stages.ppo import PPOConfig
+from chatwright.models.heads import as_scalar_model, count_parameters
 from chatwright.text.tokenizer import Tokenizer
-from chatwright.training.batches import permutation
-from chatwright.training.losses import (
-    advantages_and_returns,
-    clipped_policy_loss,
-    clipped_value_loss,
-    shaped_rewards,
-    whiten,
-)
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.training.policy_optimisation import Networks, learn, weigh
 from chatwright.training.rollouts import collate, sequence_scores
-from plain_model import PlainLanguageModel, PlainScalarModel, plain_language_model, plain_scalar_model
-from plain_sampling import generate, padded_left, sight
 
-END = 2
-SCORED_TOGETHER = 32
-"""Sequences that the reward model reads at once, as in `evaluation.scoring`."""
 REFERENCE = (
-    "For scale only, NOT measured here and in no ratio: TRL 1.12.0's PPO on another 2-core machine, 2.6M parameters, "
-    "32 + 64 tokens, 4 epochs, fp32: 132 ms per episode, 9% of it generation."
+    "For scale only, NOT measured here and in no ratio: TRL 1.12.0's PPO took 132 ms per episode, 9% of it for\n"
+    "generation, on another machine of 2 cores (2.6M parameters, 32 + 64 tokens, 4 epochs, fp32)."
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    """What everybody does."""
-
-    shape: TransformerConfig
-    settings: PPOConfig
-    prompts: list[list[int]]
-    is_over: Callable[[list[int]], bool] | None
-
-    def networks(self) -> tuple[LanguageModel, LanguageModel]:
-        """The first policy, and the backbone of the first reward model: random weights."""
-        torch.manual_seed(1)
-        return LanguageModel(Transformer(self.shape)), LanguageModel(Transformer(self.shape))
-
-    @property
-    def sampling(self) -> Sampling:
-        return Sampling(temperature=self.settings.temperature, max_tokens=self.settings.max_tokens)
-
-    def seeds(self, iteration: int) -> list[int]:
-        return seeds_of(self.settings.seed, self.settings.batch, start=iteration * self.settings.batch)
-
-
-def case_of(*, quick: bool, ragged: bool, epochs: int) -> Case:
-    """2.6M parameters, 64 episodes an iteration in 2 minibatches, 32 + 64 tokens."""
-    vocabulary, depth, width, batch, prompt, answer = (300, 2, 64, 8, 8, 8) if quick else (2048, 5, 192, 64, 32, 64)
-    rng = random.Random("ppo")
-    lengths = [rng.randint(prompt // 2, prompt) if ragged else prompt for _ in range(batch)]
-    nowhere = Path()  # the settings are those of the stage; its files are not read
-    settings = PPOConfig(
-        out=nowhere,
-        policy=nowhere,
-        reward=nowhere,
-        prompts=[],
-        batch=batch,
-        epochs=epochs,
-        max_tokens=answer,
-        threads=2,
-        precision="fp32",
-    )
-    return Case(
-        TransformerConfig.of_depth(depth, vocabulary=vocabulary, context=prompt + answer + 1, width=width),
-        settings,
-        [[rng.randrange(3, vocabulary) for _ in range(length)] for length in lengths],
-        (lambda said: said[-1] % (answer // 2) == 0) if ragged else None,
-    )
-
-
-class Timed:
-    """One contestant: does iterations, and keeps the seconds of each phase."""
-
-    def __init__(self, case: Case) -> None:
-        self.case, self.iteration = case, 0
-        self.seconds: dict[str, list[float]] = {"rollout": [], "score": [], "train": []}
-        self.answers: list[list[int]] = []
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        began = perf_counter()
-        yield
-        self.seconds[name].append(perf_counter() - began)
-
-    def forget(self) -> None:
-        """The first iteration warms up and is compared; it does not count."""
-        for taken in self.seconds.values():
-            taken.clear()
-
-    def per_episode(self) -> dict[str, float]:
-        """Median milliseconds of each phase, and of a whole iteration."""
-        episodes = self.case.settings.batch
-        own = {name: statistics.median(taken) / episodes * 1000 for name, taken in self.seconds.items()}
-        return own | {"all": statistics.median(self.whole) / episodes * 1000}
-
-    @property
-    def whole(self) -> list[float]:
-        return [sum(taken) for taken in zip(*self.seconds.values(), strict=True)]
 
 
 class Ours(Timed):
@@ -163,7 +65,7 @@ class Ours(Timed):
         with self.phase("score"):
             whole = [[*prompt, *answer] for prompt, answer in zip(case.prompts, self.answers, strict=True)]
             order = sorted(range(len(whole)), key=lambda place: len(whole[place]))
-            groups = [order[start : start + SCORED_TOGETHER] for start in range(0, len(order), SCORED_TOGETHER)]
+            groups = [order[start : start + ROWS] for start in range(0, len(order), ROWS)]
             scores = torch.zeros(len(whole))
             with torch.no_grad():
                 found = world.map(lambda own: sequence_scores(self.scorer, [whole[place] for place in own]), groups)
@@ -175,121 +77,75 @@ class Ours(Timed):
         self.iteration += 1
 
 
-@dataclass(frozen=True)
-class Padded:
-    """A rollout of the peer: prompts padded at the left, answers at the right."""
-
-    tokens: Tensor
-    """[B, P + T]."""
-    present: Tensor
-    """bool [B, P + T]."""
-    inside: Tensor
-    """bool [B, T]: answer tokens."""
-    logps: Tensor
-    advantages: Tensor
-    values: Tensor
-    returns: Tensor
-
-    def rows(self, index: Tensor) -> Padded:
-        return Padded(**{name: value[index] for name, value in vars(self).items()})
-
-    @property
-    def prompt(self) -> int:
-        return self.tokens.shape[1] - self.inside.shape[1]
-
-    def answer_logps(self, model: PlainLanguageModel, temperature: float) -> Tensor:
-        """Log-probabilities [B, T]; the logits of all positions are computed, those of answers are used."""
-        logits, _ = model(self.tokens, *sight(self.present))
-        logps = torch.log_softmax(logits[:, self.prompt - 1 : -1].float() / temperature, dim=-1)
-        return logps.gather(2, self.tokens[:, self.prompt :, None]).squeeze(2)
-
-    def scalars(self, model: PlainScalarModel) -> Tensor:
-        """One number for every token [B, P + T]."""
-        scores: Tensor = model(self.tokens, *sight(self.present))
-        return scores
+def check_same_learning(ours: Ours, peer: Plain, case: Case) -> None:
+    """After one iteration both have sampled the same answers, and moved the policy by the same weights."""
+    equal = sum(own == theirs for own, theirs in zip(ours.answers, peer.answers, strict=True))
+    start = _flat(case.networks()[0])
+    moved = _flat(ours.policy) - start
+    apart = float((_flat(peer.policy) - start - moved).norm() / moved.norm())
+    print(
+        f"  first iteration: {equal} of {len(ours.answers)} answers equal, updates differ by {apart:.1e} of their size"
+    )
+    if equal < 0.95 * len(ours.answers) or apart > 0.1:
+        raise SystemExit("the two sides do not do the same work")
 
 
-class Plain(Timed):
-    """The textbook."""
+def _flat(network: nn.Module) -> Tensor:
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
 
-    def __init__(self, case: Case) -> None:
-        super().__init__(case)
-        policy, trunk = case.networks()
-        scorer = as_scalar_model(trunk)
-        self.policy, self.reference = plain_language_model(policy), plain_language_model(policy)
-        self.value, self.scorer = plain_scalar_model(scorer), plain_scalar_model(scorer)
-        self.optimizers = [
-            torch.optim.AdamW(
-                network.parameters(),
-                lr=case.settings.learning_rate,
-                betas=(0.9, 0.95),
-                eps=1e-5,
-                weight_decay=0.0,
-                fused=True,
-            )
-            for network in (self.policy, self.value)
-        ]
 
-    def __call__(self) -> None:
-        measuring.plain(self.case.settings.threads)
-        with self.phase("rollout"):
-            rollout = self.roll_out()
-        with self.phase("score"):
-            rollout = self.weigh(rollout)
-        with self.phase("train"):
-            self.learn(rollout)
-        self.iteration += 1
+def run_case(name: str, case: Case, rounds: int) -> tuple[dict[str, float | None], dict[str, dict[str, float]]]:
+    """Measure one case; returns ratios and milliseconds per episode."""
+    ours, peer = Ours(case), Plain(case)
+    settings = case.settings
+    print(f"\n{name}: {settings.epochs} epochs of {settings.minibatches} minibatches, {settings.batch} episodes, fp32")
+    ours()
+    peer()
+    check_same_learning(ours, peer, case)
+    ours.forget()
+    peer.forget()
+    measuring.take_turns({"ours": ours, "plain": peer}, rounds)
+    tokens = sum(map(len, ours.answers)) / settings.batch
+    per_episode = {"ours": ours.per_episode(), "plain": peer.per_episode()}
+    rows = [(side, *own.values(), f"{own['rollout'] / own['all']:.0%}") for side, own in per_episode.items()]
+    print(measuring.table(["ms per episode", *per_episode["ours"], "rollout's share"], rows))
+    print(f"  {tokens:.1f} tokens an answer in the last iteration")
+    ratios: dict[str, float | None] = {
+        f"{name}.{phase}": measuring.faster(ours.seconds[phase], peer.seconds[phase]) for phase in ours.seconds
+    }
+    return ratios | {f"{name}.all": measuring.faster(ours.whole, peer.whole)}, per_episode
 
-    def roll_out(self) -> Padded:
-        case = self.case
-        seeds = case.seeds(self.iteration)
-        self.answers, logps = generate(self.policy, case.prompts, case.sampling, seeds, end=END, is_over=case.is_over)
-        prompts, present = padded_left(case.prompts)
-        lengths = torch.tensor([len(answer) for answer in self.answers])
-        inside = torch.arange(int(lengths.max())) < lengths[:, None]
-        answers = torch.zeros(inside.shape, dtype=torch.long)
-        answers[inside] = torch.tensor([token for answer in self.answers for token in answer])
-        empty = torch.zeros(inside.shape)
-        return Padded(
-            torch.cat([prompts, answers], 1), torch.cat([present, inside], 1), inside, logps, empty, empty, empty
-        )
 
-    @torch.no_grad()
-    def weigh(self, rollout: Padded) -> Padded:
-        settings, mask = self.case.settings, rollout.inside.float()
-        last = rollout.prompt + rollout.inside.sum(1) - 1
-        rows = torch.arange(len(last))
-        scores = rollout.scalars(self.scorer)[rows, last]
-        scores = scores - settings.missing_end_penalty * (rollout.tokens[rows, last] != END).float()
-        reference = rollout.answer_logps(self.reference, settings.temperature)
-        values = rollout.scalars(self.value)[:, rollout.prompt - 1 : -1] * mask
-        rewards = shaped_rewards(rollout.logps, reference, scores, mask, kl_coefficient=settings.kl_coefficient)
-        advantages, returns = advantages_and_returns(
-            rewards, values, mask, discount=settings.discount, trace=settings.trace
-        )
-        return replace(rollout, values=values, advantages=whiten(advantages, mask), returns=returns)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="tiny networks: shows that the script runs, nothing else")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[4, 1])
+    parser.add_argument("--threads", type=int, default=2)
+    asked = parser.parse_args()
+    machine, others = measuring.machine(), measuring.Others()
+    ratios: dict[str, float | None] = {}
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    print(f"{machine}; {asked.threads} threads each")
+    for ragged in (False, True):
+        for epochs in [1] if asked.quick else asked.epochs:
+            case = case_of(quick=asked.quick, ragged=ragged, epochs=epochs, threads=asked.threads)
+            name = f"{'ragged' if ragged else 'full'}_{epochs}_epochs"
+            own, figures[name] = run_case(name, case, 2 if asked.quick else asked.rounds)
+            ratios |= own
+    parameters = count_parameters(case.networks()[0])
+    print(f"\n{parameters / 1e6:.2f}M parameters in each of the four networks (policy, reference, value, reward).")
+    print(REFERENCE)
+    facts = {"machine": machine, "parameters": parameters, "ms_per_episode": _rounded(figures)}
+    measuring.finish("ppo", ratios, others, quick=asked.quick, **facts)
 
-    def learn(self, rollout: Padded) -> None:
-        settings = self.case.settings
-        for epoch in range(settings.epochs):
-            number = self.iteration * settings.epochs + epoch + 2**40
-            order = torch.from_numpy(permutation(settings.seed, number, settings.batch).copy())
-            for rows in order.chunk(settings.minibatches):
-                self.step(rollout.rows(rows))
 
-    def step(self, rollout: Padded) -> None:
-        settings, inside = self.case.settings, rollout.inside
-        logps = rollout.answer_logps(self.policy, settings.temperature)[inside]
-        values = rollout.scalars(self.value)[:, rollout.prompt - 1 : -1][inside]
-        policy_loss, _ = clipped_policy_loss(
-            logps, rollout.logps[inside], rollout.advantages[inside], clip=settings.clip
-        )
-        value_loss = clipped_value_loss(
-            values, rollout.values[inside], rollout.returns[inside], clip=settings.value_clip
-        )
-        ((policy_loss + settings.value_coefficient * value_loss) / inside.sum()).backward()
-        networks: list[nn.Module] = [self.policy, self.value]
-        for network, optimizer in zip(networks, self.optimizers, strict=True):
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+def _rounded(figures: dict[str, dict[str, dict[str, float]]]) -> dict[str, object]:
+    return {
+        name: {side: {phase: round(taken, 3) for phase, taken in own.items()} for side, own in case.items()}
+        for name, case in figures.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -78,9 +78,8 @@ class Ours:
         torch.set_num_threads(self.kernel_threads)
         tokenizer = cast(Tokenizer, SimpleNamespace(end=END))  # all that sampling asks of it
         engine = Engine(self.model, tokenizer, world, batch=len(work.prompts))
-        groups: list[Any] = (
-            [[place] for place in range(len(work.prompts))] if self.alone else [range(len(work.prompts))]
-        )
+        everything = list(range(len(work.prompts)))
+        groups = [[place] for place in everything] if self.alone else [everything]
         self.answers = []
         for group in groups:
             prompts, seeds = [work.prompts[place] for place in group], [work.seeds[place] for place in group]

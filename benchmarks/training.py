@@ -184,8 +184,8 @@ def run_size(name: str, size: Size, rounds: int, threads: int, repeats: int) -> 
     print(measuring.table(["tokens/s", "median", "slowest", "fastest"], rows))
     steps = {kind: optimizer_milliseconds(size, kind, repeats) for kind in ("adamw", "muon")}
     whole = {"adamw": seconds[f"ours {best}"], "muon": seconds[f"ours {best} muon"]}
-    rows = [(kind, steps[kind], statistics.median(taken) / size.steps * 1000) for kind, taken in whole.items()]
-    print(measuring.table(["ours", "ms of the optimizer's step", f"ms of a whole step, {best}"], rows))
+    costs = [(kind, steps[kind], statistics.median(taken) / size.steps * 1000) for kind, taken in whole.items()]
+    print(measuring.table(["ours", "ms of the optimizer's step", f"ms of a whole step, {best}"], costs))
     pairs = {
         "ours_fp32/plain_fp32": ("ours fp32", "plain fp32"),
         "ours_bf16/plain_bf16": ("ours bf16", "plain bf16"),
