@@ -13,6 +13,7 @@ help:
 
 demo: .venv/installed
 	$(BIN)/chatwright run recipes/quickstart.toml --out runs/quickstart
+	@echo "(chatwright is installed in .venv: run $(BIN)/chatwright, or activate it first)"
 
 # One thread per worker: several pools of threads on the same cores wait for each other.
 test: .venv/installed-test

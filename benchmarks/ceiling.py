@@ -57,7 +57,7 @@ def main() -> None:
     found = evaluate(
         EvaluateConfig(
             out=arguments.out / "evaluate",
-            prompts=run / "village" / "prompts-test.jsonl",
+            prompts=[str(run / "village" / "prompts-test.jsonl")],
             judge=run / "village",
             sft=run / "sft",
             ppo=trained,

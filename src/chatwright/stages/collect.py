@@ -102,11 +102,10 @@ def collect(config: CollectConfig) -> Path:
             if run.should_save(done):
                 with run.checkpoint(done) as folder:
                     (folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
-        run.write(
-            "answers.jsonl",
-            _lines([{key: row[key] for key in ("prompt", "answers", "source", "facts")} for row in rows]),
-        )
-        ranked = [row for row in rows if row.get("ranks") is not None and len(row["answers"]) >= 2]
+        rankable = [row for row in rows if len(row["answers"]) >= 2]
+        shown = ("prompt", "answers", "source", "facts")
+        run.write("answers.jsonl", _lines([{key: row[key] for key in shown} for row in rankable]))
+        ranked = [row for row in rankable if row.get("ranks") is not None]
         if labeler is not None:
             run.write("rankings.jsonl", _lines(ranked))
         for row in rows[:8]:

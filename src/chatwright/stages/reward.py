@@ -52,10 +52,11 @@ class RewardConfig:
         default_factory=list
     )
     """Conversations whose answers shall score 0 on average."""
-    epochs: float = 1.0
+    epochs: float = 2.0
+    """InstructGPT takes 1; small models that start near chance need more, and validation keeps the best weights."""
     batch: int = 8
     """Prompts per step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     optimizer: str = "muon"
     """adamw or muon: a reward model from scratch-trained weights learns faster with Muon (docs/experiments.md)."""
     weight_decay: float = 0.01
