@@ -69,7 +69,7 @@ def one_screen(run: Path) -> str:
     if _number(reward.get("accuracy")):
         interval = f"{_figure(reward.get('accuracy_low'))} to {_figure(reward.get('accuracy_high'))}"
         lines.append(
-            f"  reward accuracy   {_figure(reward['accuracy'])}   ({interval}, n = {reward.get('pairs')} held-out pairs)"
+            f"  reward accuracy   {_figure(reward['accuracy'])}   ({interval}, n = {reward.get('pairs')} test pairs)"
         )
     lines += _evaluation_lines(summary.get("evaluation") or {})
     for pair, rate in (summary.get("win_rate") or {}).items():
