@@ -420,3 +420,12 @@ def test_noise_never_decides_a_tie(bench: Bench) -> None:
 def test_impossible_noise_is_refused(bench: Bench) -> None:
     with pytest.raises(ConfigError, match="noise is 0.7"):
         Labeler(bench.judge, noise=0.7)
+
+
+@pytest.mark.parametrize("answer", ["I do not know anyone called G button.", "I do not know anyone called Gafin."])
+def test_a_strangers_name_that_is_copied_wrongly_is_invented(answer: str) -> None:
+    judge = Judge(found_town(VillageConfig()), vocabulary="i do not know anyone called button".split())
+    asked = Conversation.of("What does Gomar like to eat?")
+    facts = {"kind": "unanswerable", "reason": "stranger", "name": "Gomar"}
+    assert judge(asked, facts, answer).outcome == "invented"
+    assert judge(asked, facts, "I do not know anyone called Gomar.").outcome == "correct"

@@ -14,7 +14,7 @@ from chatwright.village.town import ATTRIBUTES, Person, Town
 
 WORD = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_CAPITAL = re.compile(r"[A-ZÄÖÜ][^\W\d_]+")
+_CAPITAL = re.compile(r"[A-ZÄÖÜ][^\W\d_]*")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"”“»]?\s+|\s*\n+\s*")
 _CONTRACTION = re.compile(r"n['’]t\b|['’](?:s|ll|m|re|ve|d)\b")
 OLDEST = 120
