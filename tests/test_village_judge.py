@@ -424,7 +424,7 @@ def test_impossible_noise_is_refused(bench: Bench) -> None:
 
 @pytest.mark.parametrize("answer", ["I do not know anyone called G button.", "I do not know anyone called Gafin."])
 def test_a_strangers_name_that_is_copied_wrongly_is_invented(answer: str) -> None:
-    judge = Judge(found_town(VillageConfig()), vocabulary="i do not know anyone called button".split())
+    judge = Judge(found_town(VillageConfig()), vocabulary=["i", "do", "not", "know", "anyone", "called", "button"])
     asked = Conversation.of("What does Gomar like to eat?")
     facts = {"kind": "unanswerable", "reason": "stranger", "name": "Gomar"}
     assert judge(asked, facts, answer).outcome == "invented"
