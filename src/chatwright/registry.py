@@ -69,7 +69,11 @@ STAGES: dict[str, StageEntry] = {
         "SFTConfig",
         "sft",
         "learn to answer from demonstrations",
-        {"base": Parent(("pretrain", "sft")), "tokens": Parent(("tokenize",))},
+        {
+            "base": Parent(("pretrain", "sft")),
+            "tokens": Parent(("tokenize",)),
+            "compute_of": Parent(("pretrain", "sft", "reward", "ppo"), automatic=False),
+        },
         trains=True,
     ),
     "collect": StageEntry(

@@ -157,7 +157,7 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
             start = latest[0]
             state, best = restore_checkpoint(latest[1], networks.trained, optimizers)
             standing = Standing(**state)  # type: ignore[arg-type]
-        flops = training_flops_per_token(networks.policy, config.max_tokens) / 6
+        flops = training_flops_per_token(networks.policy, config.max_tokens) / 6  # half of a forward pass
         for iteration in range(start, config.iterations):
             if standing.stopped:
                 break
@@ -182,7 +182,7 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
             number = iteration + 1
             tokens = int(rollout.lengths.sum() + rollout.starts.sum())
             # forward passes of sampling, reference, reward and value; forward and backward of policy and value
-            run.meter.add(tokens=int(rollout.lengths.sum()), flops=tokens * flops * (4 + 6 * config.epochs))
+            run.meter.add(tokens=int(rollout.lengths.sum()), flops=tokens * flops * (4 * 2 + 2 * 6 * config.epochs))
             run.log(
                 number,
                 **seen,

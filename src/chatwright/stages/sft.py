@@ -6,8 +6,9 @@ Only the assistant's words are learned; conversations are packed into rows witho
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +16,14 @@ import torch
 import tyro
 from torch import Tensor
 
-from chatwright.artefacts import load_language_model, save_model
+from chatwright.artefacts import load_language_model
 from chatwright.disk import require
 from chatwright.errors import ConfigError, InputError
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
-from chatwright.models.heads import LanguageModel, count_parameters, training_flops_per_token
+from chatwright.models.heads import LanguageModel
+from chatwright.models.held import Weights
+from chatwright.models.lora import LoRA
 from chatwright.runs import StageFolder, open_stage
 from chatwright.text.conversation import Conversation, Rendered, fit
 from chatwright.text.files import files_of_all, names_of
@@ -29,6 +32,7 @@ from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, PackedRows, TokenWindows, pad, permutation, prepare_conversations
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.learner import check, learner, learning_flops, needed_bytes, save_learned, saved_bytes
 from chatwright.training.loop import train_steps
 from chatwright.training.losses import language_loss
 from chatwright.training.optimizers import Optimizer, Schedule
@@ -50,6 +54,8 @@ class SFTConfig:
     mix: float = 0.0
     """Share of the rows of every batch that are training text."""
     epochs: float = 3.0
+    compute_of: Path | None = None
+    """A finished stage: as many floating-point operations as it took are spent here, whatever `epochs` says."""
     batch: int = 16
     """Rows per step; each holds several conversations."""
     context: int | None = None
@@ -62,6 +68,12 @@ class SFTConfig:
     """Share of the conversations that is held out to choose the best weights."""
     evaluate_every: int = 100
     accumulate: int = 1
+    lora: LoRA = field(default_factory=LoRA)
+    """Adapters instead of all weights, where the rank is above 0: { rank = 8, alpha = 16, targets = ["all"] }."""
+    weights: Weights = "fp32"
+    """How frozen weights are held: fp32, bf16 or int8."""
+    checkpointing: bool = False
+    """Keep only what enters each block for the backward pass and compute the rest again: less memory, a third slower."""
     seed: int = 1
     threads: int = 2
     device: str = "auto"
@@ -76,27 +88,36 @@ class SFTConfig:
             raise ConfigError(f"sft.validation is {self.validation}; it must lie between 0 and 1")
         if self.epochs <= 0 or self.batch < 1:
             raise ConfigError("sft.epochs must be greater than 0 and sft.batch at least 1")
+        check("sft", self)
 
 
 def sft(config: SFTConfig) -> Path:
     """Learn from the demonstrations; keep the weights that predict held-out ones best."""
     world = open_world(config.device, config.precision, config.threads)
     parents = {"base": config.base} | ({"tokens": config.tokens} if config.tokens else {})
+    parents |= {"compute_of": config.compute_of} if config.compute_of else {}
     inputs = files_of_all(config.conversations)
     with open_stage("sft", config, out=config.out, parents=parents, inputs=inputs) as run:
         if run.complete:
             return run.folder
         seed_everything(config.seed)
         model, tokenizer = load_language_model(config.base, world=world)
-        model.requires_grad_(True)
+        model = learner(model, config)
         context = config.context or model.backbone.config.context
         unusable: list[str] = []
         conversations = read_conversations(config.conversations, left_out=unusable)
         where = names_of(config.conversations)
         rendered, too_long = prepare_conversations(conversations, tokenizer, context=context, where=where)
         training, held_out = _split(rendered, config, where)
-        require(memory_bytes=count_parameters(model) * 20, disk_bytes=count_parameters(model) * 24, where=run.folder)
-        packed = PackedRows(training, context=context, batch=_own_rows(config), seed=config.seed, epochs=config.epochs)
+        at_once = -(-config.batch // config.accumulate) * context
+        require(
+            memory_bytes=needed_bytes(model, tokens=at_once, length=context),
+            disk_bytes=saved_bytes(model),
+            where=run.folder,
+        )
+        flops = learning_flops(model, context)
+        epochs = _epochs(config, training, flops)
+        packed = PackedRows(training, context=context, batch=_own_rows(config), seed=config.seed, epochs=epochs)
         batches = _mixed(config, packed, context)
         schedule = Schedule(steps=packed.steps, warmup=round(config.warmup * packed.steps), final=0.05)
         optimizer = Optimizer(
@@ -112,7 +133,6 @@ def sft(config: SFTConfig) -> Path:
             start = latest[0]
             state, best = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
             best_loss = float(str(state["best_loss"]))
-        flops = training_flops_per_token(model, context)
         for step in train_steps(
             model,
             batches,
@@ -141,10 +161,11 @@ def sft(config: SFTConfig) -> Path:
             for name, weight in model.named_parameters():
                 weight.copy_(best[name])
         _sample(run, model, tokenizer, world, conversations)
-        save_model(run.folder / "model", model, tokenizer, stage="sft", chat=True)
+        save_learned(run.folder, model, tokenizer, base=config.base, stage="sft", chat=True)
         summary = {
             "validation_loss": best_loss,
             "conversations": len(rendered),
+            "epochs": epochs,
             "left_out": {"too_long": too_long, "unusable": len(unusable), "first_unusable": "".join(unusable[:1])},
             "steps": packed.steps,
             "supervised_share": sum(sum(item.trainable) for item in rendered) / sum(len(item) for item in rendered),
@@ -173,6 +194,21 @@ def _split(rendered: list[Rendered], config: SFTConfig, where: str) -> tuple[lis
     if not sides[0]:
         raise InputError(f"{where}: too few conversations to hold some out for validation; bring at least two")
     return sides
+
+
+def _epochs(config: SFTConfig, training: Sequence[Rendered], flops_per_token: float) -> float:
+    """How often demonstrations are read: as the settings say, or as often as the compute of another stage allows."""
+    if config.compute_of is None:
+        return config.epochs
+    path = config.compute_of / "receipt.json"
+    try:
+        flops = float(json.loads(path.read_text(encoding="utf-8"))["flops"])
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InputError(
+            f"sft.compute_of: {path} tells no flops ({problem}); name the folder of a finished stage"
+        ) from None
+    tokens = sum(len(item) for item in training) / (1 - config.mix)
+    return max(flops / (tokens * flops_per_token), 1e-3)
 
 
 def _opening(item: Rendered) -> int:
