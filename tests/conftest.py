@@ -4,6 +4,10 @@ import signal
 
 from hypothesis import settings
 
+from postgres import clock, free_databases, new_place, place, postgres, store
+
+__all__ = ["clock", "free_databases", "new_place", "place", "postgres", "store"]  # fixtures of several files
+
 # Whoever starts the tests in the background of a script has SIGINT ignored, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

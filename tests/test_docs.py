@@ -91,6 +91,9 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("chatwright.feedback.check.check_file", note("check", SimpleNamespace(problem=None)))
     monkeypatch.setattr("chatwright.folders.model_folder", lambda path: path)
     monkeypatch.setattr("chatwright.evaluation.report.write_report", note("report"))
+    monkeypatch.setattr("chatwright.scaling.command.show", note("plan"))
+    monkeypatch.setattr("chatwright.scaling.command.to_json", note("plan", ""))
+    monkeypatch.setattr("chatwright.inspecting.inspect_model", note("inspect"))
     monkeypatch.setattr("chatwright.registry.StageEntry.run", note("stage"))
     return called
 

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from chatwright.errors import InputError
+from chatwright.errors import InputError, TrainingError
 from chatwright.generation.engine import Engine
+from chatwright.generation.penalties import Said, adjust
 from chatwright.generation.sampling import Sampling, pick, seeds_of, uniform
-from chatwright.generation.speaker import ModelSpeaker, Request
+from chatwright.generation.speaker import EngineSpeaker, Request
 from chatwright.text.conversation import Conversation, render
 from chatwright.training.rollouts import answer_logps, collate
 from tiny import language_model, random_tokens, tokenizer, world_of
 
 SMALL = 12
 """A vocabulary in which the end token comes often enough that rows end at different times."""
-ENDS = SimpleNamespace(begin=1, end=2)
+ENDS = SimpleNamespace(begin=1, end=2, stops=frozenset({2}))
 
 
 def small_engine(*, shards=1, batch=64, context=64, seed=0):
@@ -114,7 +115,7 @@ def test_settings_out_of_range_are_refused():
         ({"top_k": -1}, "top_k is -1"),
         ({"top_p": 0.0}, "top_p is 0.0"),
         ({"top_p": 1.5}, "top_p is 1.5"),
-        ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"max_tokens": -1}, "max_tokens is -1"),
     ):
         with pytest.raises(InputError, match=word):
             Sampling(**changes)
@@ -210,18 +211,28 @@ def test_an_answer_ends_with_the_end_token_or_is_cut_at_its_limit():
             assert len(own.tokens) == min(12, 64 - len(prompt))
 
 
-def test_rows_that_are_over_leave_the_batch():
+def test_rows_that_are_over_leave_the_batch_and_nothing_is_read_after_the_last_token():
     engine = small_engine()
-    prompts, sizes = [[3, 4]] * 50, []
+    prompts = [[3, 4 + n % 5, 3 + n // 5] for n in range(40)]
+    sizes = []
     engine.model.backbone.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
-    sampled = engine.sample(prompts, Sampling(temperature=1.0, max_tokens=60), seeds=range(50))
-    lengths = sorted(len(own.logps) for own in sampled)
-    assert lengths[0] < 4 and lengths[-1] > 20
-    assert sizes[0] == 50 and sizes == sorted(sizes, reverse=True)
-    for step, size in enumerate(sizes[1:], 1):
-        going_on = sum(length > step for length in lengths)
-        assert going_on <= size <= going_on / 0.8 + 1
-    assert len(sizes) == lengths[-1]  # nothing is read after the last token
+    sampled = engine.sample(prompts, Sampling(temperature=1.0, max_tokens=60), seeds=range(40))
+    lengths = [len(own.logps) for own in sampled]
+    assert min(lengths) < 4 and max(lengths) > 20
+    assert sizes == [40] + [sum(length > step for length in lengths) for step in range(1, max(lengths))]
+
+
+def test_several_answers_to_one_prompt_read_it_once():
+    engine, read = small_engine(), []
+    engine.model.backbone.register_forward_pre_hook(lambda _, given: read.append(tuple(given[0].shape)))
+    prompt = [3, 4, 5, 6] * 5
+    sampled = engine.sample([prompt] * 20, Sampling(temperature=1.0, max_tokens=9), seeds=range(20))
+    assert read[0] == (1, 20) and all(length == 1 for _, length in read[1:])
+    for seed, own in enumerate(sampled):
+        assert (
+            own.tokens
+            == small_engine().sample([prompt], Sampling(temperature=1.0, max_tokens=9), seeds=[seed])[0].tokens
+        )
 
 
 def test_waiting_rows_join_when_there_is_room():
@@ -250,7 +261,7 @@ def test_a_long_prompt_beside_short_ones_is_answered_up_to_the_end_of_the_contex
 
 def test_a_row_that_reached_the_end_of_the_context_does_not_hold_up_rows_that_never_end():
     """One row of twenty-one is too few to be worth compacting, but it must not be read on past the context."""
-    engine = Engine(language_model(SMALL), SimpleNamespace(end=-1), world_of())
+    engine = Engine(language_model(SMALL), SimpleNamespace(stops=frozenset()), world_of())
     prompts = [[7] * 62, *[[7] * 5] * 20]
     sampled = engine.sample(prompts, Sampling(temperature=1.0, max_tokens=30), seeds=range(21))
     assert [len(own.tokens) for own in sampled] == [2] + [30] * 20
@@ -291,7 +302,15 @@ def test_chats_are_answered_in_order_and_lose_old_turns_when_they_are_too_long()
 
 @dataclass
 class Count:
-    read: int = 0
+    """The least that a state can be: the tokens read per row."""
+
+    lengths: torch.Tensor
+
+    def take(self, index):
+        return Count(self.lengths[index])
+
+    def join(self, other):
+        return Count(torch.cat([self.lengths, other.lengths]))
 
 
 class Scripted:
@@ -299,27 +318,30 @@ class Scripted:
 
     def __init__(self, script, prompt_length, context=256):
         self.script, self.first = [*script], prompt_length
-        self.config = SimpleNamespace(context=context)
+        self.config = SimpleNamespace(context=context, vocabulary=tokenizer().size)
         self.backbone = self
+        self.dtype = torch.float32
 
     def start(self, rows):
-        assert rows == 1
-        return Count()
+        return Count(torch.zeros(rows, dtype=torch.long))
 
-    def __call__(self, tokens, state):
-        state.read += tokens.shape[1]
-        return torch.full((1, tokens.shape[1], 1), state.read - self.first), state
+    def parameters(self):
+        return []
+
+    def __call__(self, tokens, state, documents=None):
+        state.lengths = state.lengths + tokens.shape[1]
+        return (state.lengths - self.first)[:, None, None].expand(-1, tokens.shape[1], 1), state
 
     def logits(self, vectors):
-        wanted = self.script[int(vectors[0, 0])]
-        return torch.nn.functional.one_hot(torch.tensor([wanted]), tokenizer().size).float() * 50
+        wanted = torch.tensor([self.script[int(place)] for place in vectors.flatten()])
+        return torch.nn.functional.one_hot(wanted, tokenizer().size).float() * 50
 
 
 def pieces_of(said, *, stop=(), end=True, max_tokens=100, split="bytes"):
     """What a speaker streams when the model says `said`, one byte a token."""
     by_bytes = {piece: number for number, piece in enumerate(tokenizer().pieces) if len(piece) == 1}
     script = [by_bytes[bytes([value])] for value in said] if split == "bytes" else tokenizer().encode(said)
-    speaker = ModelSpeaker(Scripted([*script, *[tokenizer().end] * end], 1), tokenizer(), world_of())
+    speaker = EngineSpeaker(Scripted([*script, *[tokenizer().end] * end], 1), tokenizer(), world_of())
     request = Request(text="", sampling=Sampling(temperature=0, max_tokens=max_tokens), stop=stop)
     return list(speaker.stream(request))
 
@@ -378,7 +400,7 @@ def test_what_may_begin_a_stop_string_is_shown_when_the_answer_is_cut():
 
 def speaker_and_engine(context=64):
     model = language_model(tokenizer().size, context)
-    return ModelSpeaker(model, tokenizer(), world_of()), Engine(model, tokenizer(), world_of(2), batch=8)
+    return EngineSpeaker(model, tokenizer(), world_of()), Engine(model, tokenizer(), world_of(2), batch=8)
 
 
 def test_a_speaker_says_what_the_engine_says_for_the_same_seed_in_chats():
@@ -433,23 +455,115 @@ def test_a_speaker_stops_at_the_end_of_the_context():
 
 def test_requests_that_make_no_sense_are_refused():
     speaker, _ = speaker_and_engine()
-    for request in (Request(), Request(conversation=Conversation.of("x"), text="x")):
-        with pytest.raises(InputError, match="either a conversation or a text"):
-            list(speaker.stream(request))
+    for given in ({}, {"conversation": Conversation.of("x"), "text": "x"}, {"text": "x", "tokens": (1,)}):
+        with pytest.raises(InputError, match="either a conversation or a text or tokens"):
+            Request(**given)
+    with pytest.raises(InputError, match="max_tokens is 0; without prompt_logps that asks for nothing"):
+        Request(text="x", sampling=Sampling(max_tokens=0))
+    with pytest.raises(InputError, match="a token of the prompt is outside the vocabulary"):
+        list(speaker.stream(Request(tokens=(1, 99_999))))
+    for tokens in ((), (5,) * 65):
+        with pytest.raises(InputError, match=f"the prompt has {len(tokens)} tokens; the model reads 1 to 64"):
+            list(speaker.stream(Request(tokens=tokens)))
+    with pytest.raises(InputError, match="the prompt has .* tokens; the model reads 1 to 64"):
+        speaker.prompt(Request(text="x " * 99, strict=True))
+    turns = Conversation.of("the quick brown fox " * 6, "ok", "Hello!")
+    with pytest.raises(InputError, match="the conversation is longer than the model's context"):
+        speaker.prompt(Request(conversation=turns, strict=True))
+    assert len(speaker.prompt(Request(conversation=turns))) < 64
     with pytest.raises(InputError, match="the last message is longer than the model's context of 64 tokens"):
         list(speaker.stream(Request(conversation=Conversation.of("x" * 99))))
-
-
-def test_closing_the_stream_cancels_the_answer():
-    model = language_model(tokenizer().size)
-    calls = []
-    model.backbone.register_forward_pre_hook(lambda *_: calls.append(1))
-    stream = ModelSpeaker(model, tokenizer(), world_of()).stream(Request(text="the", sampling=Sampling(), seed=1))
-    next(stream)
-    stream.close()
-    assert len(calls) == 1 and list(stream) == []
 
 
 def test_prompts_of_random_tokens_need_not_be_text():
     tokens = random_tokens(1, 5, vocabulary=SMALL)[0].tolist()
     assert small_engine().sample([tokens], Sampling(max_tokens=3), seeds=[0])[0].logps
+
+
+# -- penalties, bias, many settings in one batch ----------------------------------------------------------------------
+
+
+def plainly_adjusted(logits, prompt, answer, sampling):
+    """The penalties as their definitions say, one token at a time."""
+    found = list(logits)
+    for token in range(len(found)):
+        if token in prompt or token in answer:
+            divided = found[token] > 0
+            found[token] = (
+                found[token] / sampling.repetition_penalty if divided else (found[token] * sampling.repetition_penalty)
+            )
+        found[token] -= sampling.presence_penalty * (token in answer)
+        found[token] -= sampling.frequency_penalty * answer.count(token)
+        found[token] += dict(sampling.logit_bias).get(token, 0.0)
+    return found
+
+
+def test_penalties_and_bias_are_those_of_a_plain_implementation():
+    rng = np.random.default_rng(0)
+    samplings = [
+        Sampling(presence_penalty=0.7, frequency_penalty=0.3),
+        Sampling(repetition_penalty=1.4),
+        Sampling(repetition_penalty=0.8, presence_penalty=-0.5, logit_bias=((3, 2.5), (7, -100.0))),
+        Sampling(),
+        Sampling(logit_bias=((0, 1.0), (999, 5.0))),  # a token that is not there changes nothing
+    ]
+    logits = torch.tensor(rng.normal(size=(5, 12)) * 3, dtype=torch.float32)
+    rows, wanted = [], []
+    for place, sampling in enumerate(samplings):
+        prompt, answer = rng.integers(0, 12, size=4).tolist(), rng.integers(0, 12, size=9).tolist()
+        said = Said(prompt, sampling) if sampling.is_adjusted else None
+        for token in answer:
+            if said is not None:
+                said.note(token)
+        rows.append(said)
+        wanted.append(plainly_adjusted(logits[place].tolist(), prompt, answer, sampling))
+    before = logits.clone()
+    torch.testing.assert_close(adjust(logits, rows), torch.tensor(wanted), rtol=1e-5, atol=1e-5)
+    assert torch.equal(logits, before)  # the model's own numbers stay as they were
+    assert adjust(logits, [None] * 5) is logits
+
+
+@pytest.mark.parametrize("size", [40, 6000])
+def test_rows_with_settings_of_their_own_choose_as_if_they_were_alone(size):
+    rng = np.random.default_rng(1)
+    samplings = [
+        Sampling(temperature=float(t), top_k=int(k), top_p=float(p), min_p=float(m))
+        for t, k, p, m in zip(
+            rng.choice([0, 0.5, 1, 2], 64), rng.choice([0, 3, 30, 2000], 64), rng.choice([1, 0.9, 0.3], 64),
+            rng.choice([0, 0.1], 64), strict=True,
+        )
+    ]  # fmt: skip
+    logits = torch.tensor(rng.normal(size=(64, size)) * 2, dtype=torch.float32)
+    random = torch.tensor(rng.random(64))
+    tokens, logps = pick(logits, samplings, random)
+    for place, sampling in enumerate(samplings):
+        own, logp = pick(logits[place : place + 1], sampling, random[place : place + 1])
+        assert int(own) == int(tokens[place]) and float(logp) == pytest.approx(float(logps[place]), abs=1e-6)
+        chances = (logits[place].double() / (sampling.temperature or 1)).softmax(0)
+        order = chances.argsort(descending=True)
+        if sampling.top_k and sampling.temperature:
+            assert int(tokens[place]) in order[: sampling.top_k]
+        if sampling.min_p and sampling.temperature:
+            assert chances[tokens[place]] >= sampling.min_p * chances.max() * (1 - 1e-5)
+        if not sampling.temperature:
+            assert int(tokens[place]) == int(order[0])
+
+
+def test_large_vocabularies_are_sampled_like_small_ones():
+    """Beyond a few thousand tokens the cumulative sum is taken in strips; the token at a given number is the same."""
+    rng = np.random.default_rng(2)
+    logits = torch.tensor(rng.normal(size=(200, 9001)) * 3, dtype=torch.float32)
+    logits[:, 1000:3000] = -torch.inf
+    random = torch.tensor([0.0, 1 - 2**-53, *rng.random(198)])
+    tokens, _ = pick(logits, Sampling(temperature=1.0), random)
+    edges = logits.log_softmax(-1).exp().double().cumsum(-1)
+    wanted = torch.searchsorted(edges, random[:, None] * edges[:, -1:], right=True).squeeze(1).clamp(max=9000)
+    assert torch.equal(tokens, wanted)
+    assert not ((tokens >= 1000) & (tokens < 3000)).any()
+
+
+def test_a_model_whose_numbers_are_not_finite_is_said_to_be_damaged():
+    engine = small_engine()
+    engine.model.backbone.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="not finite"):
+        engine.sample([[3, 4]], Sampling(), seeds=[0])

@@ -60,14 +60,30 @@ def run_command(arguments: list[str]) -> None:
 
 def chat_command(arguments: list[str]) -> None:
     parser = _parser("chat", "Talk with a model. Type /help there for its commands; lines may also be piped in.")
-    parser.add_argument("model", type=Path, help=MODEL_HELP)
+    parser.add_argument("folder", type=Path, nargs="?", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("--server", metavar="URL", help="talk to a model on a server that speaks OpenAI's language")
+    parser.add_argument("--model", metavar="NAME", help="its name on that server")
     parser.add_argument("--once", metavar="TEXT", help="print one answer to this and leave")
     parser.add_argument("--system", metavar="TEXT", help="what the assistant should be like")
     _add_sampling(parser, max_tokens=256)
     given = parser.parse_args(arguments)
-    from chatwright.terminal import talk
+    if (given.folder is None) == (given.server is None) or (given.model and given.server is None):
+        parser.error("give either the folder of a MODEL, or --server URL with --model NAME")
+    from chatwright.terminal import open_voice, remote_default, remote_opener, talk
 
-    talk(given.model, once=given.once, system=given.system, seed=given.seed, sampling=_sampling(given))
+    opener, path = open_voice, given.folder
+    if given.server is not None:
+        path = Path(given.model or remote_default(given.server))
+        opener = remote_opener(given.server)
+    talk(
+        path,
+        opener=opener,
+        once=given.once,
+        system=given.system,
+        seed=given.seed,
+        sampling=_sampling(given),
+        is_remote=given.server is not None,
+    )
 
 
 def generate_command(arguments: list[str]) -> None:
@@ -81,6 +97,12 @@ def generate_command(arguments: list[str]) -> None:
 
     text = sys.stdin.read() if given.text == "-" else given.text
     complete(given.model, text, seed=given.seed, sampling=_sampling(given), stop=tuple(given.stop))
+
+
+def serve_command(arguments: list[str]) -> None:
+    from chatwright.serving.command import run
+
+    run(arguments)
 
 
 def check_command(arguments: list[str]) -> None:
@@ -103,6 +125,53 @@ def check_command(arguments: list[str]) -> None:
         raise InputError(f"{', '.join(bad)} cannot be used as it lies; the report says why")
 
 
+def plan_command(arguments: list[str]) -> None:
+    from chatwright.scaling.command import run
+
+    run(arguments)
+
+
+def inspect_command(arguments: list[str]) -> None:
+    parser = _parser("inspect", "Tell what a model is: shape, parameters by part, FLOPs, memory, tokenizer, receipt.")
+    parser.add_argument("model", type=Path, help=MODEL_HELP)
+    parser.add_argument("--context", type=int, metavar="N", help="tokens of a row (default: as many as it reads)")
+    parser.add_argument(
+        "--conversations", type=Path, metavar="FILE", help="reckon with these instead of 300 tokens a conversation"
+    )
+    parser.add_argument("--text", type=Path, metavar="FILE", help="a text to try the tokenizer on (default: a sample)")
+    parser.add_argument("--speed", type=float, metavar="N", help="training tokens per second to reckon with")
+    parser.add_argument("--measure", action="store_true", help="take a few training steps here and reckon with those")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="of --measure (default 2)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    given = parser.parse_args(arguments)
+    from chatwright.inspecting import Options, inspect_model
+
+    inspect_model(
+        given.model,
+        Options(
+            context=given.context,
+            conversations=given.conversations,
+            text=given.text,
+            speed=given.speed,
+            measure=given.measure,
+            threads=given.threads,
+        ),
+        as_json=given.json,
+    )
+
+
+def import_command(arguments: list[str]) -> None:
+    from chatwright.publishing.commands import run_import
+
+    run_import(arguments)
+
+
+def export_command(arguments: list[str]) -> None:
+    from chatwright.publishing.commands import run_export
+
+    run_export(arguments)
+
+
 def report_command(arguments: list[str]) -> None:
     parser = _parser("report", "Write report.html anew from the files of a run.")
     parser.add_argument("run", type=Path, help="the folder of a recipe run")
@@ -110,6 +179,30 @@ def report_command(arguments: list[str]) -> None:
     from chatwright.evaluation.report import write_report
 
     print(write_report(given.run))
+
+
+def keys_command(arguments: list[str]) -> None:
+    from chatwright.store_commands import run_keys
+
+    run_keys(arguments)
+
+
+def usage_command(arguments: list[str]) -> None:
+    from chatwright.store_commands import run_usage
+
+    run_usage(arguments)
+
+
+def feedback_command(arguments: list[str]) -> None:
+    from chatwright.store_commands import run_feedback
+
+    run_feedback(arguments)
+
+
+def backup_command(arguments: list[str]) -> None:
+    from chatwright.store_commands import run_backup
+
+    run_backup(arguments)
 
 
 def stage_command(name: str, arguments: list[str]) -> None:
@@ -130,11 +223,24 @@ def _commands() -> dict[str, dict[str, Command]]:
     recipe = Command("RECIPE", "run all stages of a recipe; again: go on where it stopped", run_command)
     return {
         "build": {"run": recipe, **{name: stage(name) for name in STAGES}},
+        "share": {
+            "import": Command("SOURCE OUT", "read published weights: a folder, or a name on the hub", import_command),
+            "export": Command("MODEL OUT", "write them for transformers, vLLM or llama.cpp", export_command),
+        },
         "talk": {
             "chat": Command("MODEL", "talk with a model, here in the terminal", chat_command),
             "generate": Command("MODEL TEXT", "go on with a text", generate_command),
+            "serve": Command("FOLDER...", "answer OpenAI's clients", serve_command),
+        },
+        "keep": {
+            "keys": Command("add|list|revoke", "who may use the server, how often and how much", keys_command),
+            "usage": Command("", "what was asked of the server, by day, key and model", usage_command),
+            "feedback": Command("export|import", "what people judged, to files and back", feedback_command),
+            "backup": Command("OUT", "copy the server's database while it runs", backup_command),
         },
         "inspect": {
+            "plan": Command("", "reckon time, memory, energy and money before you pay", plan_command),
+            "inspect": Command("MODEL", "tell what a model is and what it takes", inspect_command),
             "check": Command("FILE", "tell what is in a file, and its first bad line", check_command),
             "report": Command("RUN", "write a run's report.html anew", report_command),
         },

@@ -15,7 +15,7 @@ from torch import Tensor
 from chatwright.artefacts import load_language_model
 from chatwright.errors import InputError
 from chatwright.generation.sampling import Sampling
-from chatwright.generation.speaker import ModelSpeaker, Request
+from chatwright.generation.speaker import EngineSpeaker, Request
 from chatwright.models.heads import LanguageModel
 from chatwright.text.conversation import Conversation
 from chatwright.text.tokenizer import Tokenizer
@@ -29,7 +29,7 @@ class Assistant:
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, world: World) -> None:
         self.model, self.tokenizer = model, tokenizer
-        self._world, self._speaker = world, ModelSpeaker(model, tokenizer, world)
+        self._world, self._speaker = world, EngineSpeaker(model, tokenizer, world)
 
     def logits(self, tokens: Tensor) -> Tensor:
         """Logits float32 [B, T, V] of what follows each of `tokens`, a LongTensor [B, T]."""
@@ -84,5 +84,5 @@ def load(folder: str | Path, *, device: str = "auto", precision: str = "auto", t
     Raises ArtefactError if there is no language model in it.
     """
     world = open_world(device, precision, threads)
-    model, tokenizer = load_language_model(Path(folder), world=world)
+    model, tokenizer = load_language_model(Path(folder), world=world, weights="compute")
     return Assistant(model, tokenizer, world)

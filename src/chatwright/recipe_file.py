@@ -19,7 +19,8 @@ from chatwright.registry import STAGES, Parent, StageEntry, build_config, neares
 from chatwright.text.files import files_of
 
 COMMON = ("seed", "threads", "device", "precision")  # keys at the top that every stage with such a setting takes over
-TOP = (*COMMON, "name", "data")
+VARIABLES = ("data", "base")  # texts at the top that stand for {data} and {base} in every path
+TOP = (*COMMON, "name", *VARIABLES)
 NOT_STAGES = ("village", "rates")
 VILLAGE_FILES = {
     "texts": "texts.jsonl",
@@ -105,7 +106,7 @@ def _override(tables: dict[str, Any], setting: str) -> None:
             known = [name for name, value in table.items() if isinstance(value, dict)]
             raise ConfigError(f"--set {setting}: there is no table {part!r}; {nearest(part, known)}")
         table = table[part]
-    table[key] = str(value) if key == "data" and not outer else value
+    table[key] = str(value) if key in VARIABLES and not outer and not isinstance(table.get(key), dict) else value
 
 
 class _Reader:
@@ -124,7 +125,7 @@ class _Reader:
         for key in self.top.keys() - set(TOP):
             self.problems.append(f"{self._where('', key)}: unknown key {key!r}; {nearest(key, TOP)}")
         name = self.top.get("name", self.path.stem)
-        for key, value in (("name", name), ("data", self.top.get("data", "data"))):
+        for key, value in (("name", name), *((key, self.top.get(key, key)) for key in VARIABLES)):
             if not isinstance(value, str):
                 self.problems.append(f"{self._where('', key)}: {key} is {value!r}; it must be text in quotes")
         village = self._guarded(self._village)
@@ -240,6 +241,9 @@ class _Reader:
                 for key, need in needs.items()
                 if (name not in self.earlier or self.earlier[name] in need.kinds) and (need.every or key not in chosen)
             ]
+            if name not in self.earlier:  # a path means what lies there: token files or a model
+                has_tokens = (Path(self._with_data(name)) / "tokens.json").is_file()
+                fitting = [key for key in fitting if ("tokenize" in needs[key].kinds) == has_tokens] or fitting
             if not fitting:
                 kind = self.earlier.get(name, "path")
                 raise ConfigError(f"{where}: a {stage} stage takes nothing (more) from {name!r}, which is a {kind}")
@@ -278,10 +282,12 @@ class _Reader:
     # -- files that people bring, and the village's
 
     def _with_data(self, text: str) -> str:
-        return text.replace("{data}", str(self.top.get("data", "data")))
+        for key in VARIABLES:
+            text = text.replace(f"{{{key}}}", str(self.top.get(key, key)))
+        return text
 
     def _fill_in_files(self, table: str, stage: str, values: dict[str, Any]) -> None:
-        """Replace {data} in every text, and the word village by the file that it means."""
+        """Replace variables in every text, and the word village by the file that it means."""
         for key, value in values.items():
             values[key] = self._filled(table, stage, key, value)
 

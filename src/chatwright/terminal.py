@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from chatwright import __version__
 from chatwright.errors import ChatwrightError, InputError
 from chatwright.folders import model_folder
 from chatwright.generation.sampling import Sampling
-from chatwright.generation.speaker import Request, Speaker
+from chatwright.generation.speaker import Piece, Request
 from chatwright.printable import shown
 from chatwright.text.conversation import Conversation, Encoder, Message, fit
 
@@ -32,20 +32,30 @@ HELP = """\
 /quit             leave (Ctrl-D does the same; Ctrl-C stops an answer)"""
 
 
+class Streaming(Protocol):
+    """What the terminal needs of a speaker, here or elsewhere."""
+
+    def stream(self, request: Request) -> Iterator[Piece]: ...
+
+
 @dataclass(frozen=True)
 class Voice:
     """A model that somebody can talk to, and what the terminal must know of it."""
 
-    speaker: Speaker
+    speaker: Streaming
     tokenizer: Encoder
     context: int
     """Tokens that it can read at once."""
     folder: Path
     is_chat: bool = True
     """Whether it has learned to answer; a base model only continues texts."""
+    title: str = ""
+    """Its name on the server where it runs; empty for a model in a folder."""
 
     @property
     def name(self) -> str:
+        if self.title:
+            return self.title
         inside = self.folder.parent if self.folder.name == "model" else self.folder
         return inside.resolve().name
 
@@ -56,14 +66,53 @@ Opener = Callable[[Path], Voice]
 def open_voice(path: Path, *, device: str = "auto", precision: str = "auto", threads: int = 2) -> Voice:
     """Load a language model from a model folder, a stage folder or a recipe run."""
     from chatwright.artefacts import describe, load_language_model
-    from chatwright.generation.speaker import ModelSpeaker
+    from chatwright.generation.speaker import EngineSpeaker
     from chatwright.world import open_world
 
     folder = model_folder(path)
     world = open_world(device, precision, threads)
-    model, tokenizer = load_language_model(folder, world=world)
-    speaker = ModelSpeaker(model, tokenizer, world)
+    model, tokenizer = load_language_model(folder, world=world, weights="compute")
+    speaker = EngineSpeaker(model, tokenizer, world)
     return Voice(speaker, tokenizer, speaker.context, folder, is_chat=describe(folder).get("stage") != "pretrain")
+
+
+class _Uncounted:
+    """Stands for the tokenizer of a model elsewhere, whose tokens cannot be counted here: no text has any."""
+
+    def encode(self, text: str) -> list[int]:
+        return []
+
+    def control(self, name: str) -> int:
+        return 0
+
+
+def remote_opener(server: str) -> Opener:
+    """Opens models by their names on a server that speaks OpenAI's language."""
+    from chatwright.generation.remote import RemoteSpeaker, remote_models
+
+    known = remote_models(server)
+
+    def open_remote(path: Path) -> Voice:
+        name = path.as_posix()
+        if name not in known:
+            raise InputError(f"{server} has no model {name!r}; it has {', '.join(known) or 'none'}")
+        context = known[name].get("max_model_len")
+        speaker = RemoteSpeaker(server, name, context=context if isinstance(context, int) else None)
+        # What is too long is left out there, where tokens can be counted.
+        return Voice(speaker, _Uncounted(), 10**9, path, is_chat=known[name].get("kind") != "text", title=name)
+
+    return open_remote
+
+
+def remote_default(server: str) -> str:
+    """The model to talk to where none is named: the last one of a recipe run, or the only one there is."""
+    from chatwright.generation.remote import remote_models
+
+    chats = [name for name, facts in remote_models(server).items() if facts.get("kind", "chat") == "chat"]
+    own = [name for name, facts in remote_models(server).items() if facts.get("owned_by") == "chatwright"]
+    if len(chats) == 1 or (chats and own):
+        return chats[-1]
+    raise InputError(f"say which model with --model; {server} has {', '.join(chats) or 'none that answers'}")
 
 
 @dataclass
@@ -72,8 +121,8 @@ class Chat:
 
     voice: Voice
     opener: Opener
-    run: Path
-    """Where names such as sft are looked up."""
+    run: Path | None
+    """Where names such as sft are looked up; None: the opener knows them."""
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 1
     system: str | None = None
@@ -175,6 +224,12 @@ class Chat:
         self._tell(f"temperature {self.sampling.temperature:g}")
 
     def _set_model(self, name: str) -> None:
+        if self.run is None:
+            if not name:
+                raise InputError(f"talking to {self.voice.name}; write for example /model {self.voice.name}")
+            self.voice = self.opener(Path(name))
+            self._tell(f"now talking to {self.voice.name}; the conversation goes on")
+            return
         if not name:
             there = ", ".join(models_in(self.run)) or "none"
             raise InputError(f"talking to {self.voice.name}; in {self.run} are {there}; write for example /model sft")
@@ -187,7 +242,9 @@ class Chat:
         self.warn_if_base()
 
     def warn_if_base(self) -> None:
-        if not self.voice.is_chat:
+        if not self.voice.is_chat and self.voice.title:
+            self._tell(f"{self.voice.name} has not learned to answer, it only continues texts; choose another --model")
+        elif not self.voice.is_chat:
             self._tell(
                 f"{self.voice.name} has not learned to answer, it only continues texts: "
                 f'try chatwright generate {self.voice.folder.parent} "Once upon a time"'
@@ -201,7 +258,7 @@ class Chat:
         print(text, file=self.notices, flush=True)
 
 
-def _stream(speaker: Speaker, request: Request) -> Generator[str, None, None]:
+def _stream(speaker: Streaming, request: Request) -> Generator[str, None, None]:
     for piece in speaker.stream(request):
         if text := shown(piece.text):
             yield text
@@ -236,9 +293,14 @@ def talk(
     system: str | None = None,
     seed: int = 1,
     lines: TextIO | None = None,
+    is_remote: bool = False,
 ) -> None:
-    """Chat with the model in a folder: one answer if `once` is given, else until the lines (stdin) end."""
-    chat = Chat(opener(path), opener, run_of(path), sampling or Sampling(max_tokens=256), seed, system)
+    """Chat with the model in a folder: one answer if `once` is given, else until the lines (stdin) end.
+
+    With `is_remote`, the path is a name that the opener knows.
+    """
+    run = None if is_remote else run_of(path)
+    chat = Chat(opener(path), opener, run, sampling or Sampling(max_tokens=256), seed, system)
     lines = lines or sys.stdin
     chat.warn_if_base()
     if once is not None:

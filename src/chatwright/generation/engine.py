@@ -1,7 +1,8 @@
 """The engine: many prompts at once, each answered as if it were alone.
 
 Rows join when there is room and leave when they end, so short answers do not wait for long ones. The rows of a call
-are divided among the world's threads. In: prompts as tokens, settings and a seed for each.  Out: answers in order.
+are divided among the world's threads, or each operation is, whichever suits the model's size. In: prompts as tokens,
+settings and a seed for each.  Out: answers in order.
 """
 
 from __future__ import annotations
@@ -9,23 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from chatwright.errors import InputError
-from chatwright.generation.sampling import Sampling, pick, uniform
+from chatwright.generation.prompts import chat_prompt, text_prompt
+from chatwright.generation.rows import Row
+from chatwright.generation.sampling import Sampling
+from chatwright.generation.scheduler import Scheduler
+from chatwright.models.decoding import Decoder, decoder_of, kernel_threads, threads_for
 from chatwright.models.heads import LanguageModel
-from chatwright.models.state import CacheState
-from chatwright.text.conversation import Conversation, fit, render
+from chatwright.text.conversation import Conversation
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World
 
 __all__ = ["Answer", "Engine", "Sampled"]
 
+READ_AT_ONCE = 8192
+"""Tokens of prompts, padding included, that are read together: it bounds the memory of a call."""
 
-COMPACT_BELOW = 0.8
-"""Rows that are over are dropped from the batch when at most this share of it goes on: copying the cache costs time."""
+IsOver = Callable[[list[int]], bool]
 
 
 @dataclass(frozen=True)
@@ -51,30 +54,8 @@ class Answer:
     logps: list[float]
 
 
-@dataclass
-class _Row:
-    """A prompt that is being continued."""
-
-    number: int
-    prompt: Sequence[int]
-    seed: int
-    limit: int
-    tokens: list[int]
-    logps: list[float]
-    ended: bool = False
-    over: bool = False
-    """Nothing more is said; the row may still ride along until the batch is compacted."""
-
-    def note(self, token: int, logp: float, end: int, is_over: Callable[[list[int]], bool] | None) -> None:
-        self.logps.append(logp)
-        self.ended = token == end
-        if not self.ended:
-            self.tokens.append(token)
-        self.over = self.ended or len(self.tokens) >= self.limit or (is_over is not None and is_over(self.tokens))
-
-
 class Engine:
-    """Samples from a language model for chat, evaluation, answer collection and PPO alike."""
+    """Samples from a language model for evaluation, answer collection and PPO alike: all prompts are there at once."""
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, world: World, *, batch: int = 64) -> None:
         self.model, self.tokenizer, self.world, self.batch = model, tokenizer, world, batch
@@ -82,15 +63,13 @@ class Engine:
 
     def chat(self, conversations: Sequence[Conversation], sampling: Sampling, *, seeds: Sequence[int]) -> list[Answer]:
         """An answer to every conversation; the oldest turns are dropped where it would not fit in the context."""
-        prompts = []
-        for number, conversation in enumerate(conversations, 1):
-            cut = fit(conversation, self.tokenizer, self.context - 1)
-            if cut is None:
+        prompts = [chat_prompt(conversation, self.tokenizer, self.context) for conversation in conversations]
+        for number, prompt in enumerate(prompts, 1):
+            if not prompt:
                 raise InputError(
                     f"conversation {number}: its last message alone is longer than the model's context of "
                     f"{self.context} tokens; shorten it"
                 )
-            prompts.append(render(cut, self.tokenizer, answer=True).tokens)
         sampled = self.sample(prompts, sampling, seeds=seeds)
         return [
             Answer(conversation, own.tokens, own.ended, self.tokenizer.decode(own.tokens), own.logps)
@@ -102,16 +81,16 @@ class Engine:
     ) -> list[Answer]:
         """Raw continuations of texts, cut before the first stop string; the oldest tokens are dropped if too long."""
         room = max(1, self.context - min(sampling.max_tokens, self.context // 2) - 1)
-        prompts = [[self.tokenizer.begin, *self.tokenizer.encode(text)[-room:]] for text in texts]
+        prompts = [text_prompt(text, self.tokenizer, room) for text in texts]
 
         def is_over(tokens: list[int]) -> bool:
-            text = self.tokenizer.decode(tokens)
+            text = self.tokenizer.decode(tokens, continues=True)
             return any(mark in text for mark in stop)
 
         sampled = self.sample(prompts, sampling, seeds=seeds, is_over=is_over if stop else None)
         answers = []
         for text, own in zip(texts, sampled, strict=True):
-            said = self.tokenizer.decode(own.tokens)
+            said = self.tokenizer.decode(own.tokens, continues=True)
             places = [said.find(mark) for mark in stop if mark in said]
             cut = said[: min(places)] if places else said
             answers.append(Answer(Conversation.of(text), own.tokens, own.ended or bool(places), cut, own.logps))
@@ -123,76 +102,40 @@ class Engine:
         sampling: Sampling,
         *,
         seeds: Sequence[int],
-        is_over: Callable[[list[int]], bool] | None = None,
+        is_over: IsOver | None = None,
     ) -> list[Sampled]:
         """Continue every prompt until its end token, `max_tokens`, the end of the context, or `is_over`."""
+        if sampling.max_tokens < 1:
+            raise InputError(f"max_tokens is {sampling.max_tokens}; it must be at least 1 to say something")
         for number, prompt in enumerate(prompts, 1):
             if not prompt or len(prompt) >= self.context:
                 raise InputError(
                     f"prompt {number} has {len(prompt)} tokens; the model reads 1 to {self.context - 1} of them"
                 )
         rows = [
-            _Row(number, prompt, seed, min(sampling.max_tokens, self.context - len(prompt)), [], [])
-            for number, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
+            Row(prompt, sampling, seed, min(sampling.max_tokens, self.context - len(prompt)), self.tokenizer.stops)
+            for prompt, seed in zip(prompts, seeds, strict=True)
         ]
-        order = sorted(rows, key=lambda row: (-len(row.prompt), row.number))  # rows of a wave are alike in length
-        threads = self.world.shards if len(order) > 1 else 1
-        with torch.no_grad():
-            self.world.map(lambda own: self._run(own, sampling, is_over), [order[n::threads] for n in range(threads)])
-        return [Sampled(row.tokens, row.logps, row.ended) for row in rows]
+        # Rows that run at the same time are alike in length, and equal prompts are read together.
+        order = sorted(rows, key=lambda row: -len(row.prompt))
+        threads = threads_for(self.model, self.world, len(order))
+        decoder = decoder_of(self.model)
+        with kernel_threads(threads.kernel), torch.no_grad():
+            parts = [order[number :: threads.shards] for number in range(threads.shards)]
+            self.world.map(lambda own: self._run(decoder, own, threads.shards, is_over), parts)
+        return [Sampled(row.tokens, row.logps, row.reason == "stop") for row in rows]
 
-    def _run(self, waiting: list[_Row], sampling: Sampling, is_over: Callable[[list[int]], bool] | None) -> None:
-        """Continue the rows of one thread: keep the batch filled, drop rows that are done."""
-        waiting = list(waiting)
-        room = max(1, self.batch // self.world.shards)
-        active: list[_Row] = []
-        state: CacheState | None = None
-        logits = torch.empty(0)
-        while waiting or active:
-            if waiting and len(active) <= room // 2:
-                joining = [waiting.pop(0) for _ in range(min(room - len(active), len(waiting)))]
-                own_state, own_logits = self._read(joining)
-                state = own_state if state is None else state.join(own_state)
-                logits = torch.cat([logits, own_logits]) if active else own_logits
-                active += joining
-            assert state is not None
-            tokens = self._advance(active, logits, sampling, is_over)
-            staying = [place for place, row in enumerate(active) if not row.over]
-            if len(staying) <= COMPACT_BELOW * len(active) or state.longest >= self.context:
-                index = torch.tensor(staying, dtype=torch.long, device=self.world.device)
-                active, state, tokens = [active[place] for place in staying], state.take(index), tokens[index]
-            if active:
-                vectors, state = self.model.backbone(tokens[:, None], state)
-                logits = self.model.logits(vectors[:, -1])
-            else:
-                state = None
-
-    def _read(self, rows: Sequence[_Row]) -> tuple[CacheState, Tensor]:
-        """Read the prompts of new rows at once; returns their state and the logits after each prompt."""
-        lengths = torch.tensor([len(row.prompt) for row in rows], device=self.world.device)
-        longest = int(lengths.max())
-        tokens = torch.tensor(
-            [[*row.prompt, *[0] * (longest - len(row.prompt))] for row in rows], device=self.world.device
+    def _run(self, decoder: Decoder, rows: list[Row], shards: int, is_over: IsOver | None) -> None:
+        """Continue the rows of one thread to their ends."""
+        scheduler = Scheduler(
+            decoder, self.world.device, slots=max(1, self.batch // shards), prefill_chunk=READ_AT_ONCE
         )
-        places = torch.arange(longest, device=self.world.device)
-        documents = torch.where(places < lengths[:, None], 0, -1)
-        state = self.model.backbone.start(len(rows))
-        vectors, state = self.model.backbone(tokens, state, documents=documents)
-        ends = vectors[torch.arange(len(rows), device=self.world.device), lengths - 1]
-        return state, self.model.logits(ends)
-
-    def _advance(
-        self,
-        rows: Sequence[_Row],
-        logits: Tensor,
-        sampling: Sampling,
-        is_over: Callable[[list[int]], bool] | None,
-    ) -> Tensor:
-        """Choose the next token of every row and note it; returns the tokens [B]."""
-        seeds = np.fromiter((row.seed % 2**64 for row in rows), dtype=np.uint64, count=len(rows))
-        places = np.fromiter((len(row.tokens) for row in rows), dtype=np.uint64, count=len(rows))
-        tokens, logps = pick(logits, sampling, uniform(seeds, places))
-        for row, token, logp in zip(rows, tokens.tolist(), logps.tolist(), strict=True):
-            if not row.over:
-                row.note(token, logp, self.tokenizer.end, is_over)
-        return tokens
+        for row in rows:
+            scheduler.add(row)
+        while not scheduler.is_idle:
+            for row in scheduler.step():
+                if row.error is not None:
+                    raise row.error
+                if is_over is not None and row.reason != "stop" and is_over(row.tokens):
+                    row.reason = "cut"
+            scheduler.drop()

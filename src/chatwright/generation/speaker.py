@@ -1,108 +1,330 @@
-"""A speaker answers a request piece by piece: what the terminal, and later the server, talk to.
+"""A language model that answers many requests at once: one thread steps the scheduler while there are any.
 
-In: a request, a chat or a raw text to complete.  Out: pieces of text as they are sampled, the last with the reason.
+In: requests from any thread.  Out: pieces of text as they are sampled. Requests that come while others are answered
+join them at the next token; what fails or is cancelled leaves without a trace in the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+import logging
+import queue as queues
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 
-import numpy as np
 import torch
 
-from chatwright.errors import InputError
-from chatwright.generation.sampling import Sampling, pick, uniform
+from chatwright.errors import ConfigError, InputError, ResourceError
+from chatwright.generation.prompts import chat_prompt, text_prompt
+from chatwright.generation.requests import Busy, Deliver, Piece, Request, Scored, Speaker, Stats, Ticket
+from chatwright.generation.rows import Row
+from chatwright.generation.scheduler import Scheduler
+from chatwright.generation.stops import Spoken
+from chatwright.models.decoding import Precision, decoder_of, threads_for
 from chatwright.models.heads import LanguageModel
-from chatwright.text.conversation import Conversation, fit, render
-from chatwright.text.tokenizer import Tokenizer, Utf8Stream
+from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World
 
-__all__ = ["ModelSpeaker", "Piece", "Request", "Speaker"]
+__all__ = ["Busy", "EngineSpeaker", "Piece", "Request", "Scored", "Speaker", "Stats", "Ticket"]
+
+IDLE_SECONDS = 1.0
+"""After this long without a request the thread ends; the next request starts another."""
+EMBED_AT_ONCE = 4096
+"""Tokens, padding included, whose vectors are in memory together."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What somebody wants answered: either a conversation or a text to go on with."""
+class _Talk:
+    """A request in the engine: its row, its text so far, and who hears it."""
 
-    conversation: Conversation | None = None
-    text: str | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 0
-    stop: tuple[str, ...] = ()
+    def __init__(self, row: Row, spoken: Spoken, deliver: Deliver, wake: Callable[[], None]) -> None:
+        self.row, self.spoken, self.deliver, self.wake = row, spoken, deliver, wake
+        self.is_cancelled = self.is_over = self.has_begun = False
+        self.told = 0
+        """Tokens, the end token included, that have been delivered."""
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.wake()
+
+    def tell(self) -> None:
+        """Deliver what is new: a piece for every token, and the last one when the row is over."""
+        row = self.row
+        if row.error is not None:
+            self.is_over = True
+            self.deliver(row.error)
+            return
+        while self.told < len(row.tokens) and not self.is_over:
+            place, self.told = self.told, self.told + 1
+            text = self.spoken.push(row.tokens[place])
+            if self.spoken.is_stopped:
+                row.reason, self.is_over = "stop", True
+            self._send(text, (row.tokens[place],), place, "stop" if self.is_over else None)
+        if row.reason and not self.is_over:
+            self.is_over = True
+            ended = len(row.logps) > len(row.tokens) and row.reason == "stop"
+            self._send(self.spoken.flush(), (), self.told if ended else None, row.reason)
+
+    def _send(self, text: str, tokens: tuple[int, ...], place: int | None, reason: str | None) -> None:
+        row, first = self.row, not self.has_begun
+        self.has_begun = True
+        self.deliver(
+            Piece(
+                text,
+                tokens,
+                () if place is None else (row.logps[place],),
+                reason,
+                () if place is None or not row.top else (row.tops[place],),
+                row.scored if first else (),
+                len(row.prompt) if first else None,
+                row.cached if first else None,
+            )
+        )
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of an answer. Only the last piece has a finish reason: "stop" or "length"."""
+class EngineSpeaker:
+    """Answers many requests at once with a language model in this process.
 
-    text: str
-    tokens: tuple[int, ...] = ()
-    logps: tuple[float, ...] = ()
-    finish_reason: str | None = None
+    `slots` requests run at a time and `queue` more may wait; keys, values and remembered prefixes take at most
+    `cache_bytes`; prompts are read `prefill_chunk` tokens at a time between the tokens of those that run.
+    """
 
-
-class Speaker(Protocol):
-    """Anything that answers requests. Closing the iterator cancels the answer."""
-
-    def stream(self, request: Request) -> Iterator[Piece]: ...
-
-
-class ModelSpeaker:
-    """Answers with a language model in this process, one request at a time."""
-
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, world: World) -> None:
-        self.model, self.tokenizer, self.world = model, tokenizer, world
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        world: World,
+        *,
+        slots: int = 32,
+        queue: int = 256,
+        cache_bytes: int = 1 << 30,
+        prefill_chunk: int = 512,
+        is_chat: bool = True,
+        precision: Precision = "auto",
+    ) -> None:
+        for name, value in (("slots", slots), ("cache_bytes", cache_bytes), ("prefill_chunk", prefill_chunk)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1")
+        self.tokenizer, self.is_chat, self.slots, self.queue = tokenizer, is_chat, slots, queue
         self.context = model.backbone.config.context
+        self._device, self._vocabulary = world.device, model.backbone.config.vocabulary
+        self._decoder = decoder_of(model, precision)
+        self._kernel_threads = threads_for(model, world, 1).kernel
+        self._scheduler = Scheduler(
+            self._decoder,
+            world.device,
+            slots=slots,
+            prefill_chunk=prefill_chunk,
+            cache_bytes=cache_bytes,
+            isolate=True,
+        )
+        self._changed = threading.Condition()
+        self._incoming: list[_Talk] = []
+        self._talks: dict[Row, _Talk] = {}
+        self._thread: threading.Thread | None = None
+        self._is_closed = self._is_aborted = False
+        self._embedding = threading.Lock()
+
+    # -- requests
 
     def prompt(self, request: Request) -> list[int]:
-        """The tokens of a request; whole turns, or the beginning of a text, are dropped where it is too long."""
-        if (request.conversation is None) == (request.text is None):
-            raise InputError("a request has either a conversation or a text")
+        """The tokens of a request; whole turns, or the beginning of a text, are dropped where it is too long.
+
+        Raises InputError for tokens that the model does not know, and for what cannot be made to fit.
+        """
+        if request.tokens is not None:
+            tokens = list(request.tokens)
+            if not tokens or len(tokens) > self.context:
+                raise InputError(f"the prompt has {len(tokens)} tokens; the model reads 1 to {self.context} of them")
+            if min(tokens) < 0 or max(tokens) >= self._vocabulary:
+                raise InputError(f"a token of the prompt is outside the vocabulary of {self._vocabulary} ids")
+            return tokens
         if request.text is not None:
-            room = max(1, self.context - min(request.sampling.max_tokens, self.context // 2) - 1)
-            return [self.tokenizer.begin, *self.tokenizer.encode(request.text)[-room:]]
+            answer = min(request.sampling.max_tokens, self.context // 2)
+            room = None if request.strict else max(1, self.context - answer - 1)
+            tokens = text_prompt(request.text, self.tokenizer, room)
+            if len(tokens) > self.context:
+                raise InputError(f"the prompt has {len(tokens)} tokens; the model reads 1 to {self.context} of them")
+            return tokens
         assert request.conversation is not None
-        cut = fit(request.conversation, self.tokenizer, self.context - 1)
-        if cut is None:
-            raise InputError(
-                f"the last message is longer than the model's context of {self.context} tokens; shorten it"
-            )
-        return render(cut, self.tokenizer, answer=True).tokens
+        tokens = chat_prompt(request.conversation, self.tokenizer, self.context, whole=request.strict)
+        if not tokens:
+            what = "the conversation" if request.strict else "the last message"
+            raise InputError(f"{what} is longer than the model's context of {self.context} tokens; shorten it")
+        return tokens
+
+    def submit(self, request: Request, deliver: Deliver) -> Ticket:
+        """Queue a request from any thread; pieces are delivered from the engine's thread, which must not be held up.
+
+        Raises InputError for what cannot be answered, Busy when the queue is full, ResourceError when it would not
+        fit in the cache, or after `close`.
+        """
+        talk = self._talk_of(request, deliver)
+        with self._changed:
+            if self._is_closed:
+                raise ResourceError("the engine has been closed; it takes no more requests")
+            if self._waiting >= self.queue + max(0, self.slots - self._running):
+                raise Busy(f"{self._waiting} requests are waiting; try again later")
+            self._incoming.append(talk)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="chatwright-engine", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        return talk
+
+    def _talk_of(self, request: Request, deliver: Deliver) -> _Talk:
+        prompt = self.prompt(request)
+        limit = min(request.sampling.max_tokens, max(1, self.context - len(prompt)))
+        row = Row(
+            prompt,
+            request.sampling,
+            request.seed,
+            limit,
+            frozenset() if request.ignore_end else self.tokenizer.stops,
+            request.top,
+            request.prompt_logps,
+            request.cache_salt,
+        )
+        self._scheduler.check(row)
+        return _Talk(
+            row, Spoken(self.tokenizer, request.stop, continues=request.conversation is None), deliver, self._wake
+        )
 
     def stream(self, request: Request) -> Iterator[Piece]:
         """Pieces of the answer as they are sampled; what may begin a stop string or a UTF-8 letter is held back."""
-        prompt = self.prompt(request)
-        limit = min(request.sampling.max_tokens, self.context - len(prompt))
-        letters, held = Utf8Stream(self.tokenizer), ""
-        seeds = np.array([request.seed % 2**64], dtype=np.uint64)
-        tokens = torch.tensor([prompt], device=self.world.device)
-        state = self.model.backbone.start(1)
-        for place in range(limit):
-            with torch.no_grad():
-                vectors, state = self.model.backbone(tokens, state)
-                chosen, logps = pick(
-                    self.model.logits(vectors[:, -1]), request.sampling, uniform(seeds, np.array([place]))
+        pieces: queues.SimpleQueue[Piece | Exception] = queues.SimpleQueue()
+        ticket = self.submit(request, pieces.put)
+        try:
+            while True:
+                piece = pieces.get()
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+                if piece.finish_reason is not None:
+                    return
+        finally:
+            ticket.cancel()
+
+    def embed(self, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
+        """The mean of each sequence's vectors from the last layer, of length 1; computed in the caller's thread.
+
+        Raises InputError for a sequence that is empty, too long, or holds a token outside the vocabulary.
+        """
+        for number, sequence in enumerate(tokens, 1):
+            if not sequence or len(sequence) > self.context:
+                raise InputError(
+                    f"input {number} has {len(sequence)} tokens; the model reads 1 to {self.context} of them"
                 )
-            token, logp = int(chosen), float(logps)
-            if token == self.tokenizer.end:
-                yield Piece(held + letters.flush(), (), (logp,), "stop")
-                return
-            held += letters.push([token])
-            found = [held.find(mark) for mark in request.stop if mark in held]
-            if found:
-                yield Piece(held[: min(found)], (token,), (logp,), "stop")
-                return
-            safe = len(held) - _could_begin(held, request.stop)
-            yield Piece(held[:safe], (token,), (logp,), None)
-            held, tokens = held[safe:], chosen[:, None]
-        yield Piece(held + letters.flush(), (), (), "length")
+            if min(sequence) < 0 or max(sequence) >= self._vocabulary:
+                raise InputError(f"input {number} has a token outside the vocabulary of {self._vocabulary} ids")
+        found: list[list[float]] = [[] for _ in tokens]
+        order = sorted(range(len(tokens)), key=lambda place: len(tokens[place]))
+        while order:
+            rows = max(1, EMBED_AT_ONCE // len(tokens[order[-1]]))
+            part, order = order[-rows:], order[:-rows]
+            with self._embedding, torch.no_grad():
+                for place, vector in zip(part, self._means([tokens[place] for place in part]), strict=True):
+                    found[place] = vector
+        return found
 
+    def _means(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        longest = max(map(len, sequences))
+        padded = torch.tensor([[*own, *[0] * (longest - len(own))] for own in sequences], device=self._device)
+        lengths = torch.tensor([len(own) for own in sequences], device=self._device)
+        used = torch.arange(longest, device=self._device) < lengths[:, None]
+        vectors, _ = self._decoder.backbone(padded, documents=torch.where(used, 0, -1))
+        sums = (vectors.float() * used[:, :, None]).sum(dim=1)
+        means: list[list[float]] = torch.nn.functional.normalize(sums, dim=-1).tolist()
+        return means
 
-def _could_begin(text: str, stop: tuple[str, ...]) -> int:
-    """How many of the last characters of `text` may be the beginning of a stop string."""
-    return max(
-        (size for mark in stop for size in range(1, min(len(mark), len(text)) + 1) if text.endswith(mark[:size])),
-        default=0,
-    )
+    # -- the engine's thread
+
+    @property
+    def _running(self) -> int:
+        return len(self._scheduler.in_progress)
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._incoming) + len(self._scheduler.waiting)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        if self._kernel_threads:
+            torch.set_num_threads(self._kernel_threads)
+        while self._takes_part():
+            try:
+                for row in self._scheduler.step():
+                    self._tell(self._talks[row])
+            except Exception as error:  # no request's own fault: no memory, or a mistake here
+                logging.getLogger(__name__).exception("all requests in progress were dropped")
+                for talk in self._talks.values():
+                    talk.row.fail(error)
+                    self._tell(talk)
+                self._scheduler.reset()
+            self._sweep()
+
+    def _takes_part(self) -> bool:
+        """Take in what has come, wait for it if there is nothing else to do; False to end the thread."""
+        with self._changed:
+            if not self._incoming and not self._talks:
+                self._changed.wait(IDLE_SECONDS)
+                if not self._incoming:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return False
+            for talk in self._incoming:
+                self._talks[talk.row] = talk
+                self._scheduler.waiting.append(talk.row)
+            self._incoming.clear()
+        self._sweep()
+        return True
+
+    def _sweep(self) -> None:
+        """Let go of what is over or cancelled, before anything else is computed."""
+        for talk in list(self._talks.values()):
+            if (talk.is_cancelled or self._is_aborted) and not talk.row.reason:
+                talk.row.reason = "cancelled"
+                self._tell(talk)
+            if talk.is_over:
+                del self._talks[talk.row]
+        self._scheduler.drop()
+
+    def _tell(self, talk: _Talk) -> None:
+        try:
+            talk.tell()
+        except Exception as error:  # a listener's fault, or a token without a text: it must not hurt the others
+            logging.getLogger(__name__).exception("a request was dropped because its answer could not be delivered")
+            talk.row.fail(error)
+            talk.is_over = True
+
+    # -- the whole
+
+    def stats(self) -> Stats:
+        """A glance from any thread; figures may be one step apart."""
+        own = self._scheduler
+        return Stats(
+            self._running,
+            self._waiting,
+            self.slots,
+            own.cache_used,
+            own.prefix_queries,
+            own.prefix_hits,
+            own.prompt_tokens,
+            own.generated_tokens,
+            own.steps,
+        )
+
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> bool:
+        """Take no more requests; let those there are finish, or cancel them. Returns whether all ended in `timeout`."""
+        until = None if timeout is None else monotonic() + timeout
+        with self._changed:
+            self._is_closed = True
+            self._is_aborted = self._is_aborted or not drain
+            while self._thread is not None and (self._incoming or self._talks or not self._scheduler.is_idle):
+                left = None if until is None else until - monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._changed.wait(0.05 if left is None else min(left, 0.05))
+        return True

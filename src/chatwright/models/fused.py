@@ -153,32 +153,65 @@ def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 
 class _NextTokenLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        vectors: Tensor,
+        matrix: Tensor,
+        targets: Tensor,
+        weights: Tensor,
+        bias: Tensor | None,
+        rows: Tensor | None,
+    ) -> Tensor:
         lowered = matrix.to(vectors.dtype)
-        logits = torch.mm(vectors, lowered.t()).to(matrix.dtype)
+        logits = torch.mm(vectors, lowered.t()).to(weights.dtype)
+        learned = None if rows is None else rows.to(vectors.dtype)
+        if learned is not None:
+            logits[:, -len(learned) :] = torch.mm(vectors, learned.t())
+        if bias is not None:
+            logits += bias
         row = torch.arange(len(targets), device=targets.device)
         right = logits[row, targets]
         share = torch.softmax(logits, dim=-1)
         # log softmax of the target, from the logits and not from the share, which may have rounded to 0
         losses = torch.logsumexp(logits, dim=-1) - right
         share[row, targets] -= 1
-        ctx.save_for_backward(vectors, lowered, share.mul_(weights[:, None]).to(vectors.dtype))
+        ctx.save_for_backward(vectors, lowered, share.mul_(weights[:, None]).to(vectors.dtype), learned)
         return torch.dot(losses, weights)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        vectors, lowered, share = ctx.saved_tensors
+    def backward(
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor | None, None, None, Tensor | None, Tensor | None]:
+        vectors, lowered, share, learned = ctx.saved_tensors
         scale = gradients[0]
-        into_vectors = torch.mm(share, lowered).mul_(scale.to(share.dtype))
-        into_matrix = torch.mm(share.t(), vectors).to(scale.dtype).mul_(scale)
-        return into_vectors, into_matrix, None, None
+        into_matrix = into_bias = into_rows = None
+        if learned is None:
+            into_vectors = torch.mm(share, lowered).mul_(scale.to(share.dtype))
+        else:
+            first = len(lowered) - len(learned)
+            into_vectors = torch.mm(share[:, :first], lowered[:first]).addmm_(share[:, first:], learned)
+            into_vectors.mul_(scale.to(share.dtype))
+            into_rows = torch.mm(share[:, first:].t(), vectors).to(scale.dtype).mul_(scale)
+        if ctx.needs_input_grad[1]:  # not where adapters learn beside frozen weights
+            into_matrix = torch.mm(share.t(), vectors).to(scale.dtype).mul_(scale)
+        if ctx.needs_input_grad[4]:
+            into_bias = share.sum(dim=0, dtype=scale.dtype).mul_(scale)
+        return into_vectors, into_matrix, None, None, into_bias, into_rows
 
 
-def next_token_loss(vectors: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Sum of weights * -log softmax(vectors matrix')[targets]: the output layer and its loss as one node.
+def next_token_loss(
+    vectors: Tensor,
+    matrix: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    bias: Tensor | None = None,
+    rows: Tensor | None = None,
+) -> Tensor:
+    """Sum of weights * -log softmax(vectors matrix' + bias)[targets]: the output layer and its loss as one node.
 
-    `vectors` [N, W], `matrix` [V, W] float32, `targets` LongTensor [N], `weights` float32 [N]. Gradients of the logits
-    are formed in the forward pass, so no second pass over [N, V] is needed. Returns a float32 scalar.
+    `vectors` [N, W], `matrix` [V, W], `targets` LongTensor [N], `weights` float32 [N], `bias` [V]. Gradients of the
+    logits are formed in the forward pass, so no second pass over [N, V] is needed. Returns a float32 scalar.
+    `rows` [n, W] stand for the last n of the matrix, which are not read then: only they learn (`vocabulary.py`).
     """
-    loss: Tensor = _NextTokenLoss.apply(vectors, matrix, targets, weights)
+    loss: Tensor = _NextTokenLoss.apply(vectors, matrix, targets, weights, bias, rows)
     return loss

@@ -27,6 +27,8 @@ from chatwright.evaluation.scoring import reward_scores
 from chatwright.generation.engine import Answer, Engine, Sampled
 from chatwright.generation.sampling import Sampling, seeds_of
 from chatwright.models.heads import LanguageModel, ScalarModel, count_parameters, training_flops_per_token
+from chatwright.models.held import Weights
+from chatwright.models.lora import LoRA, bare, frozen, merged, twin
 from chatwright.runs import open_stage
 from chatwright.text.conversation import Conversation, fit, render
 from chatwright.text.files import files_of_all, names_of
@@ -35,6 +37,16 @@ from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, TokenWindows, permutation
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.learner import (
+    check,
+    frozen_bytes,
+    learner,
+    load_as,
+    load_beside,
+    needed_bytes,
+    save_learned,
+    saved_bytes,
+)
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.training.policy_optimisation import Networks, adapted, learn, weigh
 from chatwright.training.rollouts import Rollout, answer_logps, by_rows, collate, sequence_scores
@@ -98,6 +110,12 @@ class PPOConfig:
     ema: float = 0.0
     """Decay of the averaged weights that `model/` holds; 0: the last weights."""
     evaluate_every: int = 10
+    lora: LoRA = field(default_factory=LoRA)
+    """Adapters instead of all weights, where the rank is above 0: { rank = 8, alpha = 16, targets = ["all"] }."""
+    weights: Weights = "fp32"
+    """How frozen weights are held: fp32, bf16 or int8."""
+    checkpointing: bool = False
+    """Keep only what enters each block for the backward pass and compute the rest anew: less memory, a third slower."""
     seed: int = 1
     threads: int = 2
     device: str = "auto"
@@ -112,6 +130,7 @@ class PPOConfig:
             raise ConfigError(f"ppo.ema is {self.ema}; it must lie in [0, 1)")
         if self.temperature <= 0:
             raise ConfigError("ppo.temperature must be greater than 0: a policy learns from what it samples")
+        check("ppo", self)
 
 
 def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
@@ -127,8 +146,8 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
         seed_everything(config.seed)
         networks, scorer, tokenizer = _networks(config, world)
         require(
-            memory_bytes=count_parameters(networks.policy) * 60,
-            disk_bytes=count_parameters(networks.policy) * 40,
+            memory_bytes=_memory(config, networks),
+            disk_bytes=saved_bytes(networks.policy) + saved_bytes(networks.value),
             where=run.folder,
         )
         score = reward or reward_of(scorer, tokenizer, world)
@@ -182,7 +201,8 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
             number = iteration + 1
             tokens = int(rollout.lengths.sum() + rollout.starts.sum())
             # forward passes of sampling, reference, reward and value; forward and backward of policy and value
-            run.meter.add(tokens=int(rollout.lengths.sum()), flops=tokens * flops * (4 * 2 + 2 * 6 * config.epochs))
+            learning = 2 * (4 if config.lora.rank else 6)  # frozen weights take no gradients
+            run.meter.add(tokens=int(rollout.lengths.sum()), flops=tokens * flops * (4 * 2 + learning * config.epochs))
             run.log(
                 number,
                 **seen,
@@ -211,8 +231,8 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
         with torch.no_grad():
             for name, weight in _result(networks).named_parameters():
                 weight.copy_(best[name])
-        save_model(run.folder / "model", _result(networks), tokenizer, stage="ppo", chat=True)
-        save_model(run.folder / "value", networks.value, tokenizer, stage="ppo")
+        save_learned(run.folder, _result(networks), tokenizer, base=config.policy, stage="ppo", chat=True)
+        save_model(run.folder / "value", merged(networks.value), tokenizer, stage="ppo")
         final = _final(config, networks, tokenizer, watched or prompts[:64], score, world)
         summary = {
             **final,
@@ -337,16 +357,54 @@ def _chosen(config: PPOConfig, iteration: int, count: int) -> list[int]:
 
 
 def _networks(config: PPOConfig, world: World) -> tuple[Networks, ScalarModel, Tokenizer]:
+    if config.lora.rank:
+        return _networks_on_one_base(config, world)
     policy, tokenizer = load_language_model(config.policy, world=world)
     reference, _ = load_language_model(config.policy, world=world)
     value, reward_tokenizer = load_scalar_model(config.reward, world=world)
     scorer, _ = load_scalar_model(config.reward, world=world)
-    if reward_tokenizer.to_json() != tokenizer.to_json():
+    _check_tokenizers(config, tokenizer, reward_tokenizer)
+    average = load_language_model(config.policy, world=world)[0] if config.ema else None
+    return Networks(policy.requires_grad_(True), reference, value.requires_grad_(True), average), scorer, tokenizer
+
+
+def _networks_on_one_base(config: PPOConfig, world: World) -> tuple[Networks, ScalarModel, Tokenizer]:
+    """The same networks as adapters: the reference is the policy's base, and the value function starts on the reward
+    model's memory, which is the policy's too where the reward model was trained from it with adapters.
+    """
+    base, tokenizer = load_language_model(config.policy, world=world, weights=load_as(config))
+    policy = learner(base, config)
+    reference = bare(policy)
+    del base
+    scorer = load_beside(policy, config.policy, config.reward)
+    if scorer is None:
+        loaded, reward_tokenizer = load_scalar_model(config.reward, world=world, weights=load_as(config))
+        _check_tokenizers(config, tokenizer, reward_tokenizer)
+        scorer = frozen(loaded, config.weights)
+        value = learner(scorer, config)
+    else:
+        _check_tokenizers(config, tokenizer, Tokenizer.load(config.reward))
+        value = twin(scorer).requires_grad_(True)
+    scorer.requires_grad_(False)
+    average = twin(policy).requires_grad_(False) if config.ema else None
+    return Networks(policy, reference, value, average), scorer, tokenizer
+
+
+def _check_tokenizers(config: PPOConfig, own: Tokenizer, other: Tokenizer) -> None:
+    if own.to_json() != other.to_json():
         raise InputError(
             f"{config.reward} and {config.policy} have different tokenizers; train the reward model from this policy"
         )
-    average = load_language_model(config.policy, world=world)[0] if config.ema else None
-    return Networks(policy.requires_grad_(True), reference, value.requires_grad_(True), average), scorer, tokenizer
+
+
+def _memory(config: PPOConfig, networks: Networks) -> int:
+    """Bytes that policy and value function take while they learn, with reference and reward model."""
+    length = min(networks.policy.backbone.config.context, 2 * config.max_tokens)
+    tokens = config.batch // config.minibatches * length
+    policy = needed_bytes(networks.policy, tokens=2 * tokens, length=length, copies=30)
+    own, other = (network.backbone.embedding.weight for network in (networks.policy, networks.value))
+    apart = frozen_bytes(networks.value) if own.data_ptr() != other.data_ptr() else 0
+    return policy + count_parameters(networks.value) * 30 + apart
 
 
 def reward_of(model: ScalarModel, tokenizer: Tokenizer, world: World) -> Reward:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from chatwright.artefacts import load_language_model, save_model
 from chatwright.disk import read_json, require
-from chatwright.errors import ConfigError
+from chatwright.errors import ConfigError, InputError
 from chatwright.evaluation.language_model import bits_per_byte
 from chatwright.evaluation.ngram import ngram_bits_per_byte
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
-from chatwright.models.heads import LanguageModel, count_parameters, training_flops_per_token
-from chatwright.models.transformer import Transformer, TransformerConfig
+from chatwright.models.heads import LanguageModel, count_parameters, new_backbone, training_flops_per_token
+from chatwright.models.recurrent import RecurrentConfig
+from chatwright.models.transformer import TransformerConfig
 from chatwright.runs import StageFolder, open_stage
 from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
@@ -38,12 +39,16 @@ class PretrainConfig:
     """Folder that `tokenize` wrote."""
     base: Path | None = None
     """Go on from this model instead of starting from scratch; its shape and tokenizer are kept."""
+    family: str = "transformer"
+    """transformer or lstm."""
     depth: int = 4
     """Layers; the width is 48 times as much."""
     width: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
     norm_queries: bool = False
+    dropout: float = 0.0
+    """Of an lstm: share of the channels between layers that training blanks out."""
     context: int = 256
     """Most tokens the model can read."""
     window: int = 128
@@ -74,9 +79,22 @@ class PretrainConfig:
             raise ConfigError(
                 f"pretrain.window ({self.window}) must not be greater than pretrain.context ({self.context})"
             )
+        if self.family not in ("transformer", "lstm"):
+            raise ConfigError(f"pretrain.family is {self.family!r}; choose transformer or lstm")
+        others = ("heads", "kv_heads", "norm_queries") if self.family == "lstm" else ("dropout",)
+        if wrong := [name for name in others if getattr(self, name)]:
+            raise ConfigError(f"pretrain.{wrong[0]} is no setting of the family {self.family}; leave it out")
 
-    def shape(self, vocabulary: int) -> TransformerConfig:
+    def shape(self, vocabulary: int) -> TransformerConfig | RecurrentConfig:
         """The model's shape: derived from `depth`, but for what is set."""
+        if self.family == "lstm":
+            return RecurrentConfig(
+                vocabulary=vocabulary,
+                width=self.width or 48 * self.depth,
+                layers=self.depth,
+                context=self.context,
+                dropout=self.dropout,
+            )
         derived = TransformerConfig.of_depth(self.depth, vocabulary=vocabulary, context=self.context, width=self.width)
         heads = self.heads or derived.heads
         return TransformerConfig(
@@ -186,9 +204,14 @@ def _model(config: PretrainConfig, world: World) -> tuple[LanguageModel, Tokeniz
     """A new model for the token files' tokenizer, or a copy of an earlier one to go on from."""
     if config.base is not None:
         model, tokenizer = load_language_model(config.base, world=world)
-        return model.requires_grad_(True), tokenizer
+        if Tokenizer.load(config.tokens).to_json() != tokenizer.to_json():
+            raise InputError(
+                f"{config.tokens} was written with another tokenizer than {config.base} has; tokenize the texts again "
+                f'with tokenizer = "{config.base}"'
+            )
+        return model.requires_grad_(True).train(), tokenizer
     tokenizer = Tokenizer.load(config.tokens)
-    model = LanguageModel(Transformer(config.shape(tokenizer.size)))
+    model = LanguageModel(new_backbone(config.shape(tokenizer.size)))
     model.backbone.dtype = world.dtype
     return model.to(world.device), tokenizer
 
@@ -236,6 +259,10 @@ def _epochs(config: PretrainConfig, batches: TokenWindows) -> dict[str, float]:
 def _memory(config: PretrainConfig, model: LanguageModel) -> int:
     """Bytes that training takes: weights, gradients and moments, and what is kept for the backward pass."""
     shape = model.backbone.config
-    row = config.window * (shape.layers * (14 * shape.width + 4 * shape.hidden) + 3 * shape.vocabulary)
-    squares = shape.layers * shape.heads * config.window**2
+    if isinstance(shape, RecurrentConfig):
+        token, squares = shape.layers * 16 * shape.width, 0  # four gates, two memories, their inputs and gradients
+    else:
+        token = shape.layers * (14 * shape.width + 4 * shape.hidden)
+        squares = shape.layers * shape.heads * config.window**2
+    row = config.window * (token + 3 * shape.vocabulary)
     return count_parameters(model) * 20 + config.batch // config.accumulate * (row + squares) * 4

@@ -18,12 +18,14 @@ import torch
 import tyro
 from torch import Tensor
 
-from chatwright.artefacts import load_language_model, save_model
+from chatwright.artefacts import load_language_model
 from chatwright.disk import require
 from chatwright.errors import ConfigError, InputError
 from chatwright.evaluation.baselines import Pair, accuracy, reward_report
 from chatwright.feedback.rankings import Ranking, RankingSource, pairs, read_rankings
-from chatwright.models.heads import ScalarModel, as_scalar_model, count_parameters, training_flops_per_token
+from chatwright.models.heads import ScalarModel, as_scalar_model
+from chatwright.models.held import Weights
+from chatwright.models.lora import LoRA, scalar_beside
 from chatwright.runs import open_stage
 from chatwright.text.conversation import Conversation, fit, render
 from chatwright.text.files import files_of_all, names_of
@@ -31,6 +33,15 @@ from chatwright.text.records import ConversationSource, read_conversations
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import permutation
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.learner import (
+    check,
+    learner,
+    learning_flops,
+    load_as,
+    needed_bytes,
+    save_learned,
+    saved_bytes,
+)
 from chatwright.training.loop import train_steps
 from chatwright.training.losses import ranking_loss
 from chatwright.training.optimizers import Optimizer, Schedule
@@ -67,6 +78,12 @@ class RewardConfig:
     most_rankings: int | None = None
     """Use only so many rankings, to see what more would bring."""
     evaluate_every: int = 20
+    lora: LoRA = field(default_factory=LoRA)
+    """Adapters instead of all weights, where the rank is above 0: { rank = 8, alpha = 16, targets = ["all"] }."""
+    weights: Weights = "fp32"
+    """How frozen weights are held: fp32, bf16 or int8."""
+    checkpointing: bool = False
+    """Keep only what enters each block for the backward pass and compute the rest anew: less memory, a third slower."""
     seed: int = 1
     threads: int = 2
     device: str = "auto"
@@ -77,6 +94,7 @@ class RewardConfig:
             raise ConfigError("reward.validation and reward.test must be greater than 0 and together less than 0.9")
         if self.epochs <= 0 or self.batch < 1:
             raise ConfigError("reward.epochs must be greater than 0 and reward.batch at least 1")
+        check("reward", self)
 
 
 @dataclass(frozen=True)
@@ -129,11 +147,18 @@ def train_reward(config: RewardConfig) -> Path:
         if run.complete:
             return run.folder
         seed_everything(config.seed)
-        language_model, tokenizer = load_language_model(config.model, world=world)
-        model = as_scalar_model(language_model).requires_grad_(True)
+        language_model, tokenizer = load_language_model(config.model, world=world, weights=load_as(config))
+        model = learner((scalar_beside if config.lora.rank else as_scalar_model)(language_model), config)
+        del language_model
         ranked, left_out = _prepare(config, tokenizer, model.backbone.config.context)
         training, validation, test = _split(config, ranked)
-        require(memory_bytes=count_parameters(model) * 24, disk_bytes=count_parameters(model) * 24, where=run.folder)
+        longest = max(len(sequence) for item in ranked for sequence in item.sequences)
+        at_once = config.batch * max(len(item.sequences) for item in ranked) * longest
+        require(
+            memory_bytes=needed_bytes(model, tokens=at_once, length=longest, copies=24),
+            disk_bytes=saved_bytes(model),
+            where=run.folder,
+        )
         per_epoch = -(-len(training) // config.batch)
         steps = max(1, round(config.epochs * per_epoch))
         schedule = Schedule(steps=steps, warmup=round(config.warmup * steps), final=0.1)
@@ -158,7 +183,7 @@ def train_reward(config: RewardConfig) -> Path:
             order = permutation(config.seed, epoch, len(training))[place * config.batch : (place + 1) * config.batch]
             return RankedBatch([training[int(index)] for index in order])
 
-        flops = training_flops_per_token(model, 64)
+        flops = learning_flops(model, 64)
         for step in train_steps(model, batches, reward_loss, optimizer, until=steps, after=start, world=world):
             run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
             run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
@@ -179,7 +204,7 @@ def train_reward(config: RewardConfig) -> Path:
                 weight.copy_(best[name])
             mean = _demonstrations_score(config, model, tokenizer, world)
             model.readout.bias.sub_(mean)
-        save_model(run.folder / "model", model, tokenizer, stage="reward", chat=True)
+        save_learned(run.folder, model, tokenizer, base=config.model, stage="reward", chat=True)
         report = _report(model, training, test, world)
         run.write("test.jsonl", _scored_lines(test, score_all(model, test, world)))
         found = report["accuracy"]

@@ -32,7 +32,16 @@ from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, PackedRows, TokenWindows, pad, permutation, prepare_conversations
 from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
-from chatwright.training.learner import check, learner, learning_flops, needed_bytes, save_learned, saved_bytes
+from chatwright.training.learner import (
+    able_to_chat,
+    check,
+    learner,
+    learning_flops,
+    load_as,
+    needed_bytes,
+    save_learned,
+    saved_bytes,
+)
 from chatwright.training.loop import train_steps
 from chatwright.training.losses import language_loss
 from chatwright.training.optimizers import Optimizer, Schedule
@@ -73,7 +82,7 @@ class SFTConfig:
     weights: Weights = "fp32"
     """How frozen weights are held: fp32, bf16 or int8."""
     checkpointing: bool = False
-    """Keep only what enters each block for the backward pass and compute the rest again: less memory, a third slower."""
+    """Keep only what enters each block for the backward pass and compute the rest anew: less memory, a third slower."""
     seed: int = 1
     threads: int = 2
     device: str = "auto"
@@ -101,8 +110,9 @@ def sft(config: SFTConfig) -> Path:
         if run.complete:
             return run.folder
         seed_everything(config.seed)
-        model, tokenizer = load_language_model(config.base, world=world)
-        model = learner(model, config)
+        model, tokenizer = load_language_model(config.base, world=world, weights=load_as(config))
+        tokenizer, new_tokens = able_to_chat(model, tokenizer)
+        model = learner(model, config, new_tokens=new_tokens)
         context = config.context or model.backbone.config.context
         unusable: list[str] = []
         conversations = read_conversations(config.conversations, left_out=unusable)

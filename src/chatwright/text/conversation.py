@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from chatwright.errors import InputError
 
@@ -27,6 +27,12 @@ class Encoder(Protocol):
     def encode(self, text: str) -> list[int]: ...
 
     def control(self, name: str) -> int: ...
+
+
+class Template(Protocol):
+    """An imported model's own way to render (templates.py)."""
+
+    def render(self, conversation: Conversation, tokenizer: Any, *, answer: bool) -> Rendered: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,12 @@ def render(conversation: Conversation, tokenizer: Encoder, *, answer: bool = Fal
     """Turn a conversation into tokens; trainable are the assistant's words and the end token after them.
 
     With `answer`, the tokens that open the assistant's turn are appended, so that a model goes on with its answer.
+    An imported model renders by its own template. Raises InputError if that refuses the conversation, or if the model
+    has neither a template nor our control tokens.
     """
+    template: Template | None = getattr(tokenizer, "template", None)
+    if template is not None:
+        return template.render(conversation, tokenizer, answer=answer)
     tokens, trainable = [tokenizer.control(BEGIN)], [False]
     for message in conversation.messages:
         content = tokenizer.encode(message.content)
@@ -120,16 +131,24 @@ def fit(conversation: Conversation, tokenizer: Encoder, limit: int) -> Conversat
     """Drop the oldest whole turns, keeping the system message, until the prompt for an answer fits in `limit` tokens.
 
     A conversation that ends with an assistant message keeps the user message before it. Returns None if not even
-    the last exchange fits.
+    the last exchange fits. Turns that an imported model's template refuses (some want the user to begin) are dropped
+    like those that are too long; raises InputError if it refuses all that could be kept.
     """
     system = [message for message in conversation.messages[:1] if message.role == "system"]
     turns = list(conversation.messages[len(system) :])
     is_prompt = bool(turns) and turns[-1].role == "user"
+    refusal: InputError | None = None
     while turns:
         kept = Conversation((*system, *turns))
-        if len(render(kept, tokenizer, answer=is_prompt)) <= limit:
-            return kept
+        try:
+            if len(render(kept, tokenizer, answer=is_prompt)) <= limit:
+                return kept
+            refusal = None
+        except InputError as error:
+            refusal = error
         del turns[0]
         while turns and turns[0].role != "user":
             del turns[0]
+    if refusal is not None:
+        raise refusal
     return None

@@ -1,6 +1,8 @@
 """Text to token ids and back, without loss.
 
-In: any text.  Out: ids of a learned vocabulary; on disk the standard `tokenizer.json` of Hugging Face `tokenizers`.
+In: any text.  Out: ids of a vocabulary; on disk the standard `tokenizer.json` of Hugging Face `tokenizers`.
+
+Our own tokenizers:
 
     0 .. 5        control tokens, in the order of CONTROL_TOKENS; no text can ever produce them
     6 .. 261      the 256 bytes, so that nothing is unknown
@@ -8,77 +10,64 @@ In: any text.  Out: ids of a learned vocabulary; on disk the standard `tokenizer
 
 All three kinds split text by a pattern, map it to bytes and look up the longest known pieces; they differ in pattern
 and vocabulary only. A character or word that training did not keep is spelt in its UTF-8 bytes.
+
+Tokenizers of published weights (published.py) are the same class with other control tokens, another spelling of bytes
+and a chat template of their own; what they need besides stands in `tokenizer_config.json` beside `tokenizer.json`.
 """
 
 from __future__ import annotations
 
-import codecs
-import os
+import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from chatwright.disk import write_atomically
 from chatwright.errors import ArtefactError, ConfigError, InputError
-from chatwright.text.conversation import BEGIN, CONTROL_TOKENS, END, PAD
+from chatwright.text.byte_level import learn_lookup, learn_merges
+from chatwright.text.controls import OWN, Controls
+from chatwright.text.conversation import CONTROL_TOKENS
+from chatwright.text.engines import FACTS_NAME, FILE_NAME, as_special, check_ids, file_of, read_engine, reason
+from chatwright.text.spelling import Spelling, spelling_of, state_of
+from chatwright.text.streams import Utf8Stream
+from chatwright.text.templates import OWN_TEMPLATE, ChatTemplate, Placed, valid
 
-__all__ = ["FILE_NAME", "SMALLEST_VOCABULARY", "Kind", "Tokenizer", "Utf8Stream", "file_of"]
+__all__ = ["FACTS_NAME", "FILE_NAME", "SMALLEST_VOCABULARY", "Kind", "Span", "Tokenizer", "Utf8Stream", "file_of"]
 
 Kind = Literal["bpe", "character", "word"]
 
-FILE_NAME = "tokenizer.json"
 SMALLEST_VOCABULARY = len(CONTROL_TOKENS) + 256
 
-# GPT-4's idea with two changes for small vocabularies: only a space may lead a word (not a quote or a bracket, which
-# would cost a copy of each word), and combining marks belong to the letters before them.
-_WORDS = (
-    r"'(?i:[sdmt]|ll|ve|re)(?![\p{L}\p{M}])"  # English endings: it's, we'll
-    r"| ?[\p{L}\p{M}]+"
-    r"| ?\p{N}{1,3}"  # long numbers in groups, so that digits stay learnable
-    r"| ?[^\s\p{L}\p{M}\p{N}]+"
-    r"|\s*[\r\n]+"
-    r"|\s+(?!\S)"  # all but the last space: that one leads the next word
-    r"|\s+"
-)
-_CHARACTERS = r"[\s\S]"
 _ENCODE_AT_ONCE = 4_000_000  # characters handed to the engine in one batch, which bounds its memory
 
 
-def _calm_forks() -> None:
-    """Let `tokenizers` use threads here and none in forked children, without its warning on every fork.
+class Span(NamedTuple):
+    """A token of a text: its id, its bytes, and the characters of the text it stands for."""
 
-    The engine warns, from inside fork(), unless TOKENIZERS_PARALLELISM is set. A value set by the user is respected.
-    """
-
-    def before() -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "fork")
-
-    def after_in_parent() -> None:
-        if os.environ.get("TOKENIZERS_PARALLELISM") == "fork":
-            del os.environ["TOKENIZERS_PARALLELISM"]
-
-    def after_in_child() -> None:
-        if os.environ.get("TOKENIZERS_PARALLELISM") == "fork":
-            os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-        os.register_at_fork(before=before, after_in_parent=after_in_parent, after_in_child=after_in_child)
-
-
-_calm_forks()
+    id: int
+    bytes: bytes
+    start: int
+    end: int
 
 
 class Tokenizer:
-    """Turns text into ids and back: `decode(encode(text)) == text` for every valid text."""
+    """Turns text into ids and back: for our own, `decode(encode(text)) == text` for every valid text."""
 
-    def __init__(self, engine: tokenizers.Tokenizer):
+    def __init__(
+        self, engine: tokenizers.Tokenizer, controls: Controls = OWN, template: ChatTemplate | None = None
+    ) -> None:
         engine.encode_special_tokens = True  # "<|end|>" in a text is seven characters, never the control token
         self._engine = engine
-        self.pad, self.begin, self.end = (self.control(name) for name in (PAD, BEGIN, END))
+        self.controls = controls
+        self.template = template
+        self.pad, self.begin, self.end = controls.pad, controls.begin, controls.end
+        self.stops, self.opening = controls.stops, controls.opening
+        # Of our own, none can be reached by the way they are made; elsewhere a vocabulary may hold them as pieces.
+        self._forbidden = frozenset[int | None]() if self.is_own else self.control_ids - {controls.unknown}
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary: int, *, kind: Kind = "bpe") -> Tokenizer:
@@ -95,7 +84,10 @@ class Tokenizer:
                 f"a vocabulary of {vocabulary} is too small; control tokens and bytes alone need {SMALLEST_VOCABULARY}"
             )
         seen = _Counted(texts)
-        engine = _train_bpe(seen, vocabulary) if kind == "bpe" else _train_lookup(seen, vocabulary, kind)
+        if kind == "bpe":
+            engine = learn_merges(seen, vocabulary, CONTROL_TOKENS)
+        else:
+            engine = learn_lookup(seen, vocabulary, CONTROL_TOKENS, characters=kind == "character")
         if not seen.characters:
             raise InputError("there is no text to learn a tokenizer from; give at least one text that is not empty")
         return cls(engine)
@@ -104,37 +96,72 @@ class Tokenizer:
     def load(cls, folder: Path) -> Tokenizer:
         """Read `tokenizer.json` of a folder or of its `model/`; raises ArtefactError if it is missing or damaged."""
         path = file_of(folder)
-        try:
-            content = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArtefactError(
-                f"{path}: no tokenizer can be read here ({_reason(error)}); name a folder with {FILE_NAME}"
-            ) from error
-        try:
-            engine = tokenizers.Tokenizer.from_str(content)
-        except Exception as error:  # the engine raises bare Exception for every fault of the file
-            raise ArtefactError(
-                f"{path} is damaged or no tokenizer file ({error}); restore it or run tokenize again"
-            ) from error
+        engine = read_engine(path)
+        check_ids(engine, path)
+        facts = path.with_name(FACTS_NAME)
+        if facts.exists():
+            return cls._imported(engine, facts)
         if [engine.id_to_token(number) for number in range(len(CONTROL_TOKENS))] != list(CONTROL_TOKENS):
-            raise ArtefactError(f"{path} was not written by chatwright: ids 0 to 5 must be {', '.join(CONTROL_TOKENS)}")
-        size = engine.get_vocab_size()
-        if sorted(engine.get_vocab().values()) != list(range(size)):
-            raise ArtefactError(f"{path} is damaged: its {size} ids are not 0 to {size - 1}; run tokenize again")
+            raise ArtefactError(
+                f"{path} was not written by chatwright: ids 0 to 5 must be {', '.join(CONTROL_TOKENS)}; "
+                f"published weights are read by chatwright import"
+            )
         return cls(engine)
 
+    @classmethod
+    def _imported(cls, engine: tokenizers.Tokenizer, path: Path) -> Tokenizer:
+        try:
+            described = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtefactError(f"{path} cannot be read ({reason(error)}); import the model again") from error
+        if not isinstance(described, dict) or "chatwright" not in described:
+            raise ArtefactError(f"{path} was not written by chatwright; read published weights by chatwright import")
+        facts = described["chatwright"]
+        special = {name: value for name, value in described.items() if name.endswith("_token") and value}
+        added = engine.get_added_tokens_decoder()
+        controls = Controls.from_dict(facts, {}, special, str(path))
+        engine.add_special_tokens([as_special(added[number]) for number in sorted(controls.spoken) if number in added])
+        added = engine.get_added_tokens_decoder()
+        controls = controls.plus(names={token.content: number for number, token in added.items() if token.special})
+        if max([controls.begin, controls.end, controls.pad, *controls.stops]) >= engine.get_vocab_size():
+            raise ArtefactError(f"{path} names ids that {FILE_NAME} beside it lacks; import the model again")
+        source = described.get("chat_template")
+        if not isinstance(source, str):
+            return cls(engine, controls)
+        where = f"{path}: the chat template"
+        return cls(engine, controls, ChatTemplate(source, special, date=facts.get("date"), where=where))
+
     def save(self, folder: Path) -> None:
-        """Write `tokenizer.json` into the folder, whole or not at all."""
+        """Write `tokenizer.json` into the folder, and for an import `tokenizer_config.json`, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_own:
+            write_atomically(folder / FACTS_NAME, json.dumps(self.facts(), indent=2, ensure_ascii=False) + "\n")
         write_atomically(folder / FILE_NAME, self.to_json())
+
+    def facts(self) -> dict[str, Any]:
+        """The content of `tokenizer_config.json`: what transformers reads, and under "chatwright" what we add."""
+        described: dict[str, Any] = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            **self.controls.special,
+            "clean_up_tokenization_spaces": False,
+        }
+        ours = self.controls.to_dict()
+        if self.template is not None:
+            described["chat_template"] = self.template.source
+            ours["date"] = self.template.date
+        return {**described, "chatwright": ours}
 
     def to_json(self) -> str:
         """The content of `tokenizer.json`."""
         return self._engine.to_str(pretty=True) + "\n"
 
+    # -- text to ids ---------------------------------------------------------------------------------------------------
+
     def encode(self, text: str) -> list[int]:
         """Ids of a text, never a control token. Lone surrogates, which no file can hold, become U+FFFD."""
-        return self._engine.encode(_valid(text), add_special_tokens=False).ids
+        text = valid(text)
+        ids = self._engine.encode(text, add_special_tokens=False).ids
+        return ids if self._forbidden.isdisjoint(ids) else [token.id for token in self._spelt_out(text, 0, len(text))]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of many texts, on all threads unless the environment says TOKENIZERS_PARALLELISM=false."""
@@ -142,7 +169,7 @@ class Tokenizer:
         batch: list[str] = []
         waiting = 0
         for text in texts:
-            batch.append(_valid(text))
+            batch.append(valid(text))
             waiting += len(text)
             if waiting >= _ENCODE_AT_ONCE:
                 found += self._encode_batch(batch)
@@ -150,14 +177,112 @@ class Tokenizer:
         return found + self._encode_batch(batch)
 
     def _encode_batch(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._engine.encode_batch_fast(texts, add_special_tokens=False)]
+        encodings = self._engine.encode_batch_fast(texts, add_special_tokens=False)
+        return [
+            encoding.ids if self._forbidden.isdisjoint(encoding.ids) else self.encode(text)
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids: control tokens are skipped, bytes that are no valid UTF-8 become U+FFFD."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+    def spans(self, text: str) -> list[Span]:
+        """The tokens of a text with their bytes and their places, in characters."""
+        return [Span(token.id, self.pieces[token.id], token.start, token.end) for token in self.place([(text, True)])]
 
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+    def place(self, parts: Sequence[tuple[str, bool]]) -> list[Placed]:
+        """Tokens of the text that parts make together, with their places in it.
+
+        A part is (text, is_content): control tokens are recognised in parts that are no contents and in no others.
+        Pieces may cross from part to part, as in transformers, where no control token stands between them.
+        """
+        text = "".join([part for part, _ in parts])
+        placed: list[Placed] = []
+        done = 0
+        for control in self._controls_in(parts, text):
+            if control.start > done:
+                placed += self._segment(text, done, control.start)
+            placed.append(control)
+            done = control.end
+        return placed + self._segment(text, done, len(text)) if done < len(text) else placed
+
+    def _controls_in(self, parts: Sequence[tuple[str, bool]], text: str) -> Iterator[Placed]:
+        added, offset, done = self._added, 0, 0
+        for part, is_content in parts:
+            for found in () if is_content else self._control_pattern.finditer(part):
+                number = self.controls.names[found.group()]
+                start, end = offset + found.start(), offset + found.end()
+                if number in added and added[number].lstrip:  # it swallows the spaces beside it
+                    start = max(done, len(text[:start].rstrip()))
+                if number in added and added[number].rstrip:
+                    end = len(text) - len(text[end:].lstrip())
+                if start >= done:
+                    yield Placed(number, start, end)
+                    done = end
+            offset += len(part)
+
+    def _segment(self, text: str, start: int, end: int) -> list[Placed]:
+        """Tokens of text[start:end], which holds no control token."""
+        placed = self._placed(text, start, end)
+        reached = not self._forbidden.isdisjoint([token.id for token in placed])
+        return self._spelt_out(text, start, end) if reached else placed
+
+    def _placed(self, text: str, start: int, end: int) -> list[Placed]:
+        engine = self._engine if start == 0 else self._inside
+        encoding = engine.encode(text[start:end], add_special_tokens=False)
+        return [Placed(n, start + a, start + b) for n, (a, b) in zip(encoding.ids, encoding.offsets, strict=True)]
+
+    def _spelt_out(self, text: str, start: int, end: int) -> list[Placed]:
+        """Tokens of words that the vocabulary would take for a control token: each of these is cut after one letter."""
+        cuts = [found.start() + 1 for found in self._control_pattern.finditer(text, start, end)]
+        places = zip([start, *cuts], [*cuts, end], strict=True)
+        placed = [token for first, last in places if first < last for token in self._placed(text, first, last)]
+        if not self._forbidden.isdisjoint([token.id for token in placed]):
+            raise InputError("this text cannot be told from a control token of the model's vocabulary; change it")
+        return placed
+
+    @cached_property
+    def _control_pattern(self) -> re.Pattern[str]:
+        # The longest first, so that of two which begin at one place it wins.
+        names = sorted(self.controls.names, key=lambda name: (-len(name), name))
+        return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+
+    @cached_property
+    def _added(self) -> dict[int, tokenizers.AddedToken]:
+        return self._engine.get_added_tokens_decoder()
+
+    @cached_property
+    def _inside(self) -> tokenizers.Tokenizer:
+        """The engine for text after a control token: some put a space before the first word of a text only."""
+        described = json.dumps(state_of(self._engine.pre_tokenizer))
+        if '"prepend_scheme": "first"' not in described:
+            return self._engine
+        changed = described.replace('"prepend_scheme": "first"', '"prepend_scheme": "never"')
+        empty = '{"model": {"type": "BPE", "vocab": {}, "merges": []}, "pre_tokenizer": %s}'
+        inside = tokenizers.Tokenizer(self._engine.model)  # shares the vocabulary
+        if self._engine.normalizer is not None:
+            inside.normalizer = self._engine.normalizer
+        inside.pre_tokenizer = tokenizers.Tokenizer.from_str(empty % changed).pre_tokenizer
+        inside.add_tokens([token for _, token in sorted(self._added.items())])
+        inside.encode_special_tokens = True
+        return inside
+
+    # -- ids to text ---------------------------------------------------------------------------------------------------
+
+    def decode(self, ids: Iterable[int], *, continues: bool = False) -> str:
+        """The text of ids: control tokens are skipped, bytes that are no valid UTF-8 become U+FFFD.
+
+        Some tokenizers write a space before every text's first word and leave it out here; not if the ids continue
+        another text.
+        """
+        return self.decode_bytes(ids, continues=continues).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int], *, continues: bool = False) -> bytes:
         """The exact bytes of ids; a control token has none. Raises InputError for an id outside the vocabulary."""
+        text = self.joined(ids)
+        if self.spelling.drops_first_space and not continues and text.startswith(b" "):
+            text = text[1:]
+        return text[:-1] if self.spelling.drops_last_space and text.endswith(b" ") else text
+
+    def joined(self, ids: Iterable[int]) -> bytes:
+        """The bytes of ids with all spaces that their pieces have."""
         pieces, outside = self.pieces, self.size
         try:
             return b"".join([pieces[number if number >= 0 else outside] for number in ids])
@@ -166,14 +291,52 @@ class Tokenizer:
 
     def control(self, name: str) -> int:
         """The id of a control token, such as `<|end|>`."""
-        try:
-            return CONTROL_TOKENS.index(name)
-        except ValueError:
-            raise InputError(f"{name!r} is no control token; there are {', '.join(CONTROL_TOKENS)}") from None
+        found = self.controls.names.get(name)
+        if found is not None:
+            return found
+        if name in CONTROL_TOKENS and not self.can_chat:
+            raise InputError("this model has no chat template, so it cannot hold conversations; fine-tune it with sft")
+        known = list(self.controls.names)
+        more = f" and {len(known) - 8} more" if len(known) > 8 else ""
+        raise InputError(f"{name!r} is no control token; there are {', '.join(known[:8])}{more}")
 
     def name(self, number: int) -> str:
         """What to show for an id: the control token's name, or its text with U+FFFD for broken bytes."""
-        return CONTROL_TOKENS[number] if 0 <= number < len(CONTROL_TOKENS) else self.decode([number])
+        return self._control_names.get(number) or self.joined([number]).decode("utf-8", errors="replace")
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_own(self) -> bool:
+        """Whether chatwright trained it."""
+        return self.controls is OWN
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether conversations can be rendered: our own, or with a chat template."""
+        return self.is_own or self.template is not None
+
+    @property
+    def chat_template(self) -> str | None:
+        """How conversations are rendered, as a jinja template that other tools can read."""
+        if self.template is not None:
+            return self.template.source
+        return OWN_TEMPLATE if self.is_own else None
+
+    @cached_property
+    def control_ids(self) -> frozenset[int]:
+        """Ids that no text can produce."""
+        return frozenset(self.controls.names.values())
+
+    @cached_property
+    def added_ids(self) -> frozenset[int]:
+        """Ids that stand outside of the learned vocabulary: control tokens, and pieces that were added by hand."""
+        return frozenset(self._added)
+
+    @property
+    def engine(self) -> tokenizers.Tokenizer:
+        """The engine of Hugging Face `tokenizers`; do not change it."""
+        return self._engine
 
     @property
     def size(self) -> int:
@@ -181,48 +344,36 @@ class Tokenizer:
         return len(self.pieces)
 
     @cached_property
+    def spelling(self) -> Spelling:
+        """How tokens stand for bytes."""
+        return spelling_of(state_of(self._engine.decoder))
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """The string of every id, as `tokenizer.json` writes it."""
+        return tuple(token for token, _ in sorted(self._engine.get_vocab().items(), key=lambda entry: entry[1]))
+
+    @cached_property
     def pieces(self) -> tuple[bytes, ...]:
         """The bytes of every id; empty for control tokens."""
-        value_of = {letter: value for value, letter in enumerate(_byte_letters())}
-        tokens = sorted((number, token) for token, number in self._engine.get_vocab().items())
-        try:
-            return (
-                *(b"" for _ in CONTROL_TOKENS),
-                *(bytes(value_of[letter] for letter in token) for _, token in tokens[len(CONTROL_TOKENS) :]),
-            )
-        except KeyError as error:
-            raise ArtefactError(f"the tokenizer is not byte-level: {error} stands for no byte") from None
+        spelt, added_ids = self.spelling.bytes_of, self.added_ids
+        found = [b"" if number in added_ids else spelt(token) for number, token in enumerate(self.tokens)]
+        for number, added in self._added.items():
+            if not added.special or number in self.controls.spoken:
+                found[number] = added.content.encode("utf-8", "replace")
+        return tuple(found)
 
     @cached_property
     def byte_lengths(self) -> list[int]:
-        """Bytes of text per id, control tokens 0: the sum over a document is its size in UTF-8."""
+        """Bytes of text per id, control tokens 0: the sum over a document is its size in UTF-8.
+
+        With the tokenizers that write a space before the first word, the sum is one byte more.
+        """
         return [len(piece) for piece in self.pieces]
 
-
-def file_of(folder: Path) -> Path:
-    """Where the tokenizer of a folder is, or should be: in it, or in its `model/`, or `folder` is the file itself."""
-    if not folder.is_dir():
-        return folder
-    inner = folder / "model" / FILE_NAME
-    return inner if inner.exists() and not (folder / FILE_NAME).exists() else folder / FILE_NAME
-
-
-class Utf8Stream:
-    """Turns a stream of ids into text as it comes, holding back a character until all its bytes are there."""
-
-    def __init__(self, tokenizer: Tokenizer):
-        self._tokenizer = tokenizer
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def push(self, ids: Iterable[int]) -> str:
-        """The text that is certain after these ids; the pushes and the flush join to `decode` of all ids."""
-        return self._decoder.decode(self._tokenizer.decode_bytes(ids))
-
-    def flush(self) -> str:
-        """What was held back at the end: U+FFFD for an unfinished character, else nothing."""
-        text = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return text
+    @cached_property
+    def _control_names(self) -> dict[int, str]:
+        return {number: name for name, number in self.controls.names.items()}
 
 
 class _Counted:
@@ -235,71 +386,4 @@ class _Counted:
     def __iter__(self) -> Iterator[str]:
         for text in self._texts:
             self.characters += len(text)
-            yield _valid(text)
-
-
-def _engine_of(model: models.Model, pattern: str) -> tokenizers.Tokenizer:
-    engine = tokenizers.Tokenizer(model)
-    engine.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    engine.decoder = decoders.ByteLevel()
-    return engine
-
-
-def _train_bpe(texts: Iterable[str], vocabulary: int) -> tokenizers.Tokenizer:
-    engine = _engine_of(models.BPE(), _WORDS)
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        special_tokens=list(CONTROL_TOKENS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    engine.train_from_iterator(texts, trainer)
-    return engine
-
-
-def _train_lookup(texts: Iterable[str], vocabulary: int, kind: Kind) -> tokenizers.Tokenizer:
-    """Characters or words by falling frequency: a byte-level BPE without merges that looks whole pieces up first."""
-    pattern = _CHARACTERS if kind == "character" else _WORDS
-    counter = _engine_of(models.WordLevel(unk_token=None), pattern)
-    counter.train_from_iterator(texts, trainers.WordLevelTrainer(vocab_size=2**31 - 1, show_progress=False))
-    by_frequency = sorted(counter.get_vocab().items(), key=lambda entry: entry[1])
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    known = set(letters)
-    found = [piece for piece, _ in by_frequency if piece not in known]
-    entries = [*CONTROL_TOKENS, *letters, *found[: vocabulary - SMALLEST_VOCABULARY]]
-    numbers = {entry: number for number, entry in enumerate(entries)}
-    engine = _engine_of(models.BPE(vocab=numbers, merges=[], ignore_merges=True), pattern)
-    engine.add_special_tokens(list(CONTROL_TOKENS))
-    return engine
-
-
-def _byte_letters() -> list[str]:
-    """The letter that byte-level tokenizers write for each byte value (GPT-2's table).
-
-    Printable bytes stand for themselves; the others, in order, for the letters from U+0100 on.
-    """
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    letters, following = [], 0x100
-    for value in range(256):
-        letters.append(chr(value if value in printable else following))
-        following += value not in printable
-    return letters
-
-
-def _valid(text: str) -> str:
-    """The text with lone surrogates replaced, since UTF-8 cannot hold them."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+            yield valid(text)

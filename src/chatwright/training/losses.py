@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from chatwright.models.fused import next_token_loss
 from chatwright.models.heads import LanguageModel
@@ -27,6 +28,9 @@ __all__ = [
     "whiten",
 ]
 
+LARGEST_LOGITS = 1 << 26
+"""Tokens times vocabulary from which the loss is taken piece by piece: 256 MB of float32 at a time."""
+
 
 def language_loss(model: LanguageModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Sum of -log p(target) over supervised tokens, and their weight. Only those reach the output layer."""
@@ -37,7 +41,17 @@ def language_loss(model: LanguageModel, batch: Batch) -> tuple[Tensor, Tensor]:
     else:
         supervised = batch.weights > 0
         picked, targets, weights = vectors[supervised], batch.targets[supervised], batch.weights[supervised]
-    return next_token_loss(picked, model.output_weight, targets, weights), weights.sum()
+    matrix, bias, rows = model.output_weight, model.output_bias, model.output_rows
+    if len(targets) * len(matrix) <= LARGEST_LOGITS:
+        return next_token_loss(picked, matrix, targets, weights, bias, rows), weights.sum()
+    size = max(1, LARGEST_LOGITS // len(matrix))
+    total = picked.new_zeros((), dtype=weights.dtype)
+    for vectors, own, weight in zip(picked.split(size), targets.split(size), weights.split(size), strict=True):
+        # of one piece at a time: the logits are computed again on the way back
+        total = total + checkpoint(
+            next_token_loss, vectors, matrix, own, weight, bias, rows, use_reentrant=False, preserve_rng_state=False
+        )
+    return total, weights.sum()
 
 
 def ranking_loss(scores: Tensor, pairs: Sequence[Sequence[tuple[int, int]]]) -> tuple[Tensor, Tensor]:

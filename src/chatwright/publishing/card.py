@@ -1,0 +1,155 @@
+"""The model card of an export: what the model is, what it learned from, what that cost, how good it is.
+
+In: a model folder and the run around it.  Out: README.md with the hub's front matter. Nothing is claimed that no file
+says: without an evaluation the card says that there is none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chatwright.disk import readable
+from chatwright.models.transformer import TransformerConfig
+
+__all__ = ["model_card"]
+
+
+def model_card(folder: Path, described: Mapping[str, Any], shape: TransformerConfig, parameters: int) -> str:
+    """README.md of the model in `folder`, a model/ of a stage or a folder of its own."""
+    stage = folder.parent if (folder.parent / "origin.json").is_file() else None
+    imported = described.get("imported") if isinstance(described.get("imported"), dict) else None
+    parts = [
+        _front(imported),
+        f"# {_title(folder, stage)}\n",
+        _what(described, imported, shape, parameters),
+        _use(),
+        "## Data\n\n" + "\n".join(_data(stage)),
+        "## Cost\n\n" + "\n".join(_costs(stage)),
+        "## Evaluation\n\n" + "\n".join(_evaluation(stage)),
+        "## Licence\n\n" + _licence(imported),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _front(imported: Mapping[str, Any] | None) -> str:
+    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", "tags: [chatwright]"]
+    if imported is not None:
+        lines.append(f"license: {json.dumps(imported.get('licence') or 'unknown')}")
+        source = str(imported.get("source") or "")
+        if "/" in source:
+            lines.append(f"base_model: {json.dumps(source)}")
+    return "\n".join([*lines, "---"])
+
+
+def _title(folder: Path, stage: Path | None) -> str:
+    return f"{stage.parent.name} / {stage.name}" if stage else folder.name
+
+
+def _what(
+    described: Mapping[str, Any], imported: Mapping[str, Any] | None, shape: TransformerConfig, parameters: int
+) -> str:
+    chat = "It answers conversations." if described.get("chat") else "It continues text; it was not taught to chat."
+    base = "It was trained from nothing" if imported is None else f"Its base is {imported.get('source')}"
+    return (
+        f"A language model of {parameters:,} parameters: {shape.layers} layers, width {shape.width}, "
+        f"{shape.heads} heads, a vocabulary of {shape.vocabulary:,}, and a context of {shape.context:,} tokens.\n"
+        f"{chat} {base}, with [chatwright](https://pypi.org/project/chatwright/)."
+    )
+
+
+def _use() -> str:
+    return (
+        "## Use\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'model = AutoModelForCausalLM.from_pretrained("THIS FOLDER")\n'
+        'tokenizer = AutoTokenizer.from_pretrained("THIS FOLDER")\n```'
+    )
+
+
+def _stages(stage: Path | None) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The stage and the stages it came from, oldest last, each with its origin.json."""
+    waiting, seen = [stage] if stage else [], set()
+    while waiting:
+        folder = waiting.pop(0)
+        origin = _read(folder / "origin.json")
+        if folder in seen or not origin:
+            continue
+        seen.add(folder)
+        yield folder, origin
+        parents = origin.get("parent_folders")
+        for path in parents.values() if isinstance(parents, dict) else ():
+            # A run that was moved still has its stages side by side.
+            waiting.append(next((own for own in (folder.parent / Path(path).name, Path(path)) if own.is_dir()), Path()))
+
+
+def _data(stage: Path | None) -> list[str]:
+    lines = []
+    for folder, origin in _stages(stage):
+        names, hashes = origin.get("input_files") or [], origin.get("inputs") or []
+        for name, known in zip(names, hashes, strict=False):
+            lines.append(f"- {folder.name}: {Path(str(name)).name} (SHA-256 {str(known)[:16]})")
+    return lines or ["No record of the data lies beside the model."]
+
+
+def _costs(stage: Path | None) -> list[str]:
+    rows = [
+        "| stage | tokens | FLOPs | time | CPU time | peak memory | energy | CO2e |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for folder, _ in _stages(stage):
+        receipt = _read(folder / "receipt.json")
+        if receipt:
+            rows.append(f"| {folder.name} | {' | '.join(_receipt(receipt))} |")
+    return rows if len(rows) > 2 else ["No receipt lies beside the model."]
+
+
+def _receipt(receipt: Mapping[str, Any]) -> list[str]:
+    def number(key: str) -> float:
+        value = receipt.get(key)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    measured = receipt.get("energy_measured_j") is not None
+    joules = number("energy_measured_j") if measured else number("energy_estimated_j")
+    return [
+        f"{number('tokens'):,.0f}",
+        f"{number('flops'):.2e}",
+        f"{number('seconds'):,.0f} s",
+        f"{number('cpu_seconds'):,.0f} s",
+        readable(number("peak_memory_bytes")),
+        f"{joules / 3600:,.2f} Wh {'measured' if measured else 'estimated'}",
+        f"{number('co2e_g'):,.2f} g",
+    ]
+
+
+def _evaluation(stage: Path | None) -> list[str]:
+    results = _read(stage.parent / "evaluate" / "results.json") if stage else {}
+    every = results.get("evaluation")
+    own = every.get(stage.name) if stage and isinstance(every, dict) else None
+    if not isinstance(own, dict):
+        return ["It has not been evaluated."]
+    rows = ["| measure | value | 95% interval | n | baseline |", "|---|---|---|---|---|"]
+    for name, found in own.items():
+        if isinstance(found, dict) and {"value", "low", "high", "n"} <= found.keys():
+            baseline = f"{found['baseline']:.3g}" if isinstance(found.get("baseline"), int | float) else ""
+            told = " (at chance)" if found.get("at_chance") else ""
+            interval = f"{found['low']:.3g} to {found['high']:.3g}"
+            rows.append(f"| {name} | {found['value']:.3g}{told} | {interval} | {found['n']} | {baseline} |")
+    judge = results.get("judge")
+    return [*rows, "", f"Judged by: {judge}."] if judge else rows
+
+
+def _licence(imported: Mapping[str, Any] | None) -> str:
+    if imported is None:
+        return "Trained from nothing: the terms of the data above, and what its owner says."
+    name = imported.get("licence") or "not stated by the folder that was imported; ask its publisher"
+    return f"The base, {imported.get('source')}, comes under: {name}. Its terms bind this model too."
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,91 @@
+"""`chatwright serve`: arguments in, a running server out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from chatwright.serving.serve import EngineSettings, serve
+from chatwright.serving.settings import Prices, ServeSettings
+
+__all__ = ["run"]
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Serve what the arguments say, until a signal comes."""
+    given = _parser().parse_args(arguments)
+    settings = ServeSettings(
+        host=given.host,
+        port=given.port,
+        behind_proxy=given.behind_proxy,
+        tls_certificate=given.tls_certificate,
+        tls_key=given.tls_key,
+        require_key=given.require_key,
+        allowed_hosts=tuple(given.allow_host),
+        allowed_origins=tuple(given.allow_origin),
+        requests_per_minute=given.requests_per_minute,
+        prices=Prices(training=given.price_training, use=given.price_use),
+    )
+    engine = EngineSettings(
+        slots=given.slots,
+        queue=given.queue,
+        cache=given.cache * 2**20,
+        int8=given.int8,
+        device=given.device,
+        precision=given.precision,
+        threads=given.threads,
+    )
+    serve(given.folder, settings, engine, store=given.store, drain=given.drain)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chatwright serve",
+        description="Answer OpenAI's clients with models from folders. A recipe run offers its base, sft and ppo.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, nargs="+", help="recipe runs, stage folders, model folders")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1: this machine only)")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="default 8000; 0 takes any free one")
+    parser.add_argument(
+        "--store",
+        default="chatwright.db",
+        metavar="PLACE",
+        help="database of keys and usage: a file, or postgresql://... (default chatwright.db)",
+    )
+    safety = parser.add_argument_group("who may ask")
+    safety.add_argument("--require-key", action="store_true", help="also on this machine; elsewhere it is always so")
+    safety.add_argument("--behind-proxy", action="store_true", help="a proxy before this server speaks TLS")
+    safety.add_argument("--tls-certificate", type=Path, metavar="FILE", help="PEM file of the certificate chain")
+    safety.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM file of its private key")
+    safety.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name by which it may be asked"
+    )
+    safety.add_argument(
+        "--allow-origin", action="append", default=[], metavar="URL", help="another site whose pages may ask it"
+    )
+    safety.add_argument(
+        "--requests-per-minute", type=int, default=0, metavar="N", help="of a key that has no limit of its own"
+    )
+    engine = parser.add_argument_group("engine, for each model")
+    engine.add_argument("--slots", type=int, default=32, metavar="N", help="answers at once (default 32)")
+    engine.add_argument("--queue", type=int, default=256, metavar="N", help="answers that may wait (default 256)")
+    engine.add_argument(
+        "--cache", type=int, default=1024, metavar="MIB", help="memory for keys and values, together (default 1024)"
+    )
+    engine.add_argument("--int8", action="store_true", help="round weights to 8 bits: faster, slightly less exact")
+    engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    engine.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    engine.add_argument("--threads", type=int, default=2, metavar="N", help="processor threads (default 2)")
+    rest = parser.add_argument_group("the rest")
+    rest.add_argument(
+        "--drain", type=float, default=30.0, metavar="S", help="seconds that answers may take to end at a stop"
+    )
+    rest.add_argument(
+        "--price-use", type=float, default=0.0, metavar="X", help="money per 1,000 tokens, entered into the usage"
+    )
+    rest.add_argument(
+        "--price-training", type=float, default=0.0, metavar="X", help="money per 1,000 tokens trained on from here"
+    )
+    return parser

@@ -1,0 +1,98 @@
+"""What a server is told: where it listens, whom it lets in, how much it takes at once, and facts about its models."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chatwright.errors import ConfigError
+from chatwright.meter import Rates
+
+__all__ = ["Card", "Prices", "ServeSettings", "is_loopback"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What /v1/models and the bills say about a model."""
+
+    created: int = 0
+    """Seconds since 1970."""
+    fingerprint: str = ""
+    """Changes with the weights; `system_fingerprint` of answers."""
+    folder: Path | None = None
+    stage: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Money per 1,000 tokens, in whatever currency the bills use."""
+
+    training: float = 0.0
+    use: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """Settings of one server. Sizes are in bytes, times in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    behind_proxy: bool = False
+    """Whether a proxy that speaks TLS stands before it; keys are needed then, even on loopback."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    require_key: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, besides this machine's own, that requests may give as their Host."""
+    allowed_origins: tuple[str, ...] = ()
+    """Other sites, such as https://example.org, whose pages may ask from a browser."""
+    requests_per_minute: int = 0
+    """For each key; 0: no limit."""
+    max_body: int = 8 * 2**20
+    max_answers: int = 128
+    """Prompts times n of one request."""
+    max_inputs: int = 2048
+    """Texts of one request for embeddings or moderation."""
+    max_stops: int = 64
+    max_alternatives: int = 20
+    """Alternatives per token (top_logprobs, logprobs)."""
+    keep_alive: float = 15.0
+    """A comment is sent on a stream that has been silent for so long, so that proxies do not close it."""
+    write_timeout: float = 30.0
+    """A reader that takes nothing for so long is given up."""
+    body_timeout: float = 30.0
+    """A client that sends nothing of its body for so long is given up."""
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    prices: Prices = field(default_factory=Prices)
+    rates: Rates = field(default_factory=Rates)
+    """What the energy of a request is reckoned with."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port is {self.port}; it must lie between 0 (any free one) and 65535")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ConfigError("TLS needs two files: give both --tls-certificate and --tls-key")
+        if self.requests_per_minute < 0:
+            raise ConfigError(f"requests_per_minute is {self.requests_per_minute}; it must be 0 (no limit) or more")
+        if not is_loopback(self.host) and self.tls_certificate is None and not self.behind_proxy:
+            raise ConfigError(
+                f"{self.host} can be reached from other machines, so what is said must be encrypted: give "
+                f"--tls-certificate and --tls-key, or --behind-proxy if a proxy before it speaks TLS"
+            )
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether every request but /health must bring a key."""
+        return self.require_key or self.behind_proxy or not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The migrations, in order; each is frozen once it has been released."""

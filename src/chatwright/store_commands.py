@@ -1,0 +1,191 @@
+"""Commands on the store: `keys`, `usage`, `feedback` and `backup`, beside a server that may be running.
+
+In: arguments.  Out: text on stdout that scripts can read; what is only for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from chatwright.errors import InputError
+from chatwright.feedback.exchange import FORMATS, read_feedback, write_feedback
+from chatwright.printable import shown
+from chatwright.store import Store, open_store
+
+_JOULES_PER_KWH = 3_600_000
+
+
+def run_keys(arguments: list[str]) -> None:
+    """`chatwright keys add|list|revoke`."""
+    parser = _parser("keys", "Keys with which programs may use the server.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|revoke")
+    add = _action(actions, "add", "make a key; it is printed once and cannot be shown again")
+    add.add_argument("name", help="what will use it")
+    add.add_argument("--per-minute", type=int, metavar="N", help="at most so many requests a minute")
+    add.add_argument("--quota", type=int, metavar="N", help="at most so many tokens, read and written")
+    add.add_argument("--monthly", action="store_true", help="the quota begins anew every month")
+    add.add_argument("--model", action="append", default=[], metavar="NAME", help="only this model (may be repeated)")
+    _action(actions, "list", "show all keys, without their secrets").add_argument(
+        "--all", action="store_true", help="also those that were revoked"
+    )
+    _action(actions, "revoke", "end a key").add_argument("key", help="its name, or the letters after cw-")
+    given = parser.parse_args(arguments)
+    with _opened(given.store, make=given.action == "add") as store:
+        if given.action == "add":
+            _add_key(store, given)
+        elif given.action == "list":
+            rows = [_key_cells(store, key) for key in store.keys.all(with_revoked=given.all)]
+            _table(("key", "name", "made", "last used", "per minute", "tokens left", "models", ""), rows)
+        else:
+            key = store.keys.revoke(given.key)
+            print(f"{key.shown} ({shown(key.name)}) works no longer")
+
+
+def _add_key(store: Store, given: argparse.Namespace) -> None:
+    key, secret = store.keys.add(
+        given.name,
+        requests_per_minute=given.per_minute,
+        quota_tokens=given.quota,
+        quota_period="month" if given.monthly else "total",
+        models=given.model,
+    )
+    print(secret)
+    print(f"Keep it: it cannot be shown again. To end it: chatwright keys revoke {key.handle}", file=sys.stderr)
+
+
+def _key_cells(store: Store, key: Any) -> tuple[str, ...]:
+    left = store.usage.left(key)
+    period = " this month" if key.quota_period == "month" else ""
+    return (
+        key.shown,
+        key.name,
+        f"{key.created_at:%Y-%m-%d}",
+        f"{key.last_used_at:%Y-%m-%d}" if key.last_used_at else "never",
+        str(key.requests_per_minute or "any"),
+        "any" if left is None else f"{left:,}{period}",
+        ", ".join(key.models) or "all",
+        "" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}",
+    )
+
+
+def run_usage(arguments: list[str]) -> None:
+    """`chatwright usage`."""
+    parser = _parser("usage", "What was asked of the server, by day and model, or otherwise. Days are UTC.")
+    _store_argument(parser)
+    groups = ("day", "kind", "key_id", "person_id", "model")
+    parser.add_argument("--by", nargs="+", choices=groups, default=["day", "model"], help="default: day model")
+    parser.add_argument("--since", type=_day, metavar="YYYY-MM-DD", help="from this day on")
+    parser.add_argument("--until", type=_day, metavar="YYYY-MM-DD", help="up to this day")
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    given = parser.parse_args(arguments)
+    with _opened(given.store) as store:
+        sums = store.usage.sums(by=given.by, since=given.since, until=given.until)
+        names = {key.id: key.name for key in store.keys.all(with_revoked=True)}
+    if given.json:
+        told = [{name: value for name, value in vars(row).items() if value is not None} for row in sums]
+        print(json.dumps(told, indent=2, default=str))
+        return
+    rows = [
+        (
+            *(_group(names, name, getattr(row, name)) for name in given.by),
+            f"{row.requests:,}",
+            f"{row.tokens_in:,}",
+            f"{row.tokens_cached:,}",
+            f"{row.tokens_out:,}",
+            f"{row.seconds:,.1f}",
+            f"{row.energy_estimated_j / _JOULES_PER_KWH:.4f}",
+            f"{row.cost:.4f}",
+        )
+        for row in sums
+    ]
+    sizes = ("requests", "tokens in", "of them cached", "tokens out", "seconds", "kWh (estimated)", "cost")
+    _table((*(name.removesuffix("_id") for name in given.by), *sizes), rows)
+
+
+def _group(names: dict[int, str], name: str, value: Any) -> str:
+    if name == "key_id":
+        return names.get(value, str(value)) if value else "-"
+    return "-" if value in (0, None) else str(value)
+
+
+def run_feedback(arguments: list[str]) -> None:
+    """`chatwright feedback export|import`."""
+    parser = _parser("feedback", "What people judged and wrote, as files of other tools, and back.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="export|import")
+    export = _action(actions, "export", "write approved feedback to a file")
+    export.add_argument("file", type=Path, help="where to write")
+    export.add_argument("--format", choices=list(FORMATS), default="rankings", help="default: rankings")
+    export.add_argument("--all", action="store_true", help="csv only: also what waits, was rejected or lacks consent")
+    read = _action(actions, "import", "read rankings, pairs, thumbs, demonstrations, prompts or trees")
+    read.add_argument("file", type=Path, nargs="+", help="JSONL, JSON or CSV, told by its columns")
+    read.add_argument("--waiting", action="store_true", help="to be approved before anything is trained on it")
+    read.add_argument("--simulated", action="store_true", help="no person judged this; it is marked so")
+    given = parser.parse_args(arguments)
+    if given.action == "export":
+        if given.all and given.format != "csv":
+            raise InputError("--all goes with --format csv only: nothing else must train on what was not approved")
+        with _opened(given.store) as store:
+            rows = store.feedback.rows(states=None, consent=None) if given.all else store.feedback.rows()
+        count = write_feedback(rows, given.file, given.format)
+        print(f"{given.file}: {count:,} {'row' if count == 1 else 'rows'}")
+        return
+    found = [row for file in given.file for row in read_feedback(file, simulated=given.simulated)]
+    with _opened(given.store, make=True) as store:
+        new, known = store.feedback.add_imported(found, approved=not given.waiting)
+    print(f"{new:,} new, {known:,} were there before")
+
+
+def run_backup(arguments: list[str]) -> None:
+    """`chatwright backup OUT`."""
+    parser = _parser("backup", "Copy the whole store to one file, while the server goes on.")
+    parser.add_argument("out", type=Path, help="the copy; for PostgreSQL what pg_restore reads")
+    _store_argument(parser)
+    given = parser.parse_args(arguments)
+    with _opened(given.store) as store:
+        print(store.back_up(given.out))
+
+
+# -- arguments and tables ------------------------------------------------------------------------------------------
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"chatwright {name}", description=description, allow_abbrev=False)
+
+
+def _action(actions: Any, name: str, help: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=help, description=help, allow_abbrev=False)
+    _store_argument(parser)
+    return parser
+
+
+def _store_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        default="chatwright.db",
+        metavar="PLACE",
+        help="the server's database: a file, or postgresql://... (default chatwright.db)",
+    )
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _opened(place: str, *, make: bool = False) -> Store:
+    """The store; a mistyped file is not made unless the command begins a store."""
+    if not make and "://" not in place and not Path(place).exists():
+        raise InputError(f"there is no store {place}; name the one of the server with --store")
+    return open_store(place)
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    safe = [[shown(cell).replace("\n", " ") for cell in row] for row in [names, *rows]]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    for row in safe:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

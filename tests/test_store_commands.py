@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from chatwright.__main__ import main
+from chatwright.store import open_store
+
+RANKING = {
+    "prompt": [{"role": "user", "content": "Who?"}],
+    "answers": ["A fox.", "No."],
+    "ranks": [1, 2],
+    "labeler": "mia",
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_key_is_printed_once_listed_without_its_secret_and_revoked(capsys):
+    arguments = ["--per-minute", "60", "--quota", "1000", "--monthly", "--model", "sft"]
+    assert main(["keys", "add", "my \x1b[31mnotebook", *arguments]) == 0
+    secret, hint = capsys.readouterr()
+    with open_store("chatwright.db") as store:
+        key = store.keys.find(secret.strip())
+        assert (key.requests_per_minute, key.quota_tokens, key.quota_period, key.models) == (
+            60,
+            1000,
+            "month",
+            ("sft",),
+        )
+        store.usage.record("sft", tokens_in=100, tokens_out=1, key_id=key.id)
+    assert f"chatwright keys revoke {key.handle}" in hint
+    assert main(["keys", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert key.shown in listed and "899 this month" in listed and "\x1b" not in listed
+    assert secret.strip() not in listed
+    assert main(["keys", "revoke", key.handle]) == 0
+    assert main(["keys", "revoke", key.handle]) == 2
+    assert "there is no working key" in capsys.readouterr().err
+    assert main(["keys", "list", "--all"]) == 0
+    assert "revoked" in capsys.readouterr().out
+
+
+def test_usage_is_a_table_or_json(capsys):
+    with open_store("chatwright.db", clock=lambda: datetime(2026, 1, 31, tzinfo=UTC)) as store:
+        key, _ = store.keys.add("notebook")
+        store.usage.record("sft", tokens_in=1234, tokens_out=5, key_id=key.id, price_per_1000=1.0, seconds=2.0)
+        store.usage.record("ppo", tokens_in=1, tokens_out=1, energy_estimated_j=3.6e6)
+    assert main(["usage"]) == 0
+    assert [line.split()[:4] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["2026-01-31", "ppo", "1", "1"],
+        ["2026-01-31", "sft", "1", "1,234"],
+    ]
+    assert main(["usage", "--by", "key_id"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["key", "-", "notebook"]
+    assert main(["usage", "--json", "--by", "model", "--since", "2026-01-31"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["model"], row["cost"], row["energy_estimated_j"]) for row in rows] == [
+        ("ppo", 0.0, 3.6e6),
+        ("sft", pytest.approx(1.239), 0.0),
+    ]
+    assert main(["usage", "--since", "2026-02-01", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_feedback_goes_in_and_out(capsys, tmp_path):
+    (tmp_path / "in.jsonl").write_text(json.dumps(RANKING) + "\n")
+    assert main(["feedback", "import", "in.jsonl", "in.jsonl", "--simulated"]) == 0
+    assert capsys.readouterr().out == "1 new, 1 were there before\n"
+    assert main(["feedback", "export", "out.jsonl", "--format", "preference"]) == 0
+    assert capsys.readouterr().out == "out.jsonl: 1 row\n"
+    line = json.loads((tmp_path / "out.jsonl").read_text())
+    assert (line["chosen"][0]["content"], line["simulated"]) == ("A fox.", True)
+    (tmp_path / "in.jsonl").write_text(json.dumps(RANKING | {"labeler": "tom"}) + "\n")
+    assert main(["feedback", "import", "in.jsonl", "--waiting"]) == 0
+    assert main(["feedback", "export", "all.csv", "--format", "csv", "--all"]) == 0
+    assert capsys.readouterr().out.endswith("all.csv: 2 rows\n")
+    assert main(["feedback", "export", "all.jsonl", "--all"]) == 2
+    assert not (tmp_path / "all.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["keys list", "usage", "backup copy.db", "feedback export out.jsonl"])
+def test_a_store_that_is_not_there_is_an_error_and_is_not_made(command, capsys, tmp_path):
+    assert main([*command.split(), "--store", "chatrwight.db"]) == 2
+    assert "there is no store chatrwight.db; name the one of the server" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_with_a_bad_line_imports_nothing(capsys, tmp_path):
+    (tmp_path / "in.jsonl").write_text(json.dumps(RANKING) + '\n{"prompt"\n')
+    assert main(["feedback", "import", "in.jsonl"]) == 2
+    assert "in.jsonl:2" in capsys.readouterr().err
+    assert not (tmp_path / "chatwright.db").exists()
+
+
+def test_backup_writes_a_copy(capsys, tmp_path):
+    open_store("chatwright.db").close()
+    assert main(["backup", "copies/copy.db"]) == 0
+    assert capsys.readouterr().out == "copies/copy.db\n"
+    with open_store(tmp_path / "copies" / "copy.db") as store:
+        assert store.keys.all() == []

@@ -1,0 +1,83 @@
+// What the sampling settings do to the next token's distribution. The same order as the engine's:
+// temperature first, then top-k, top-p and min-p on what comes out of it.
+import type { Sampling } from "../../api";
+
+export interface Candidate {
+  text: string;
+  logp: number;
+}
+
+export interface Reshaped {
+  text: string;
+  /** Probability as the model gave it, among all tokens. */
+  before: number;
+  /** Probability with the settings, among the candidates that are known here. */
+  after: number;
+  isKept: boolean;
+}
+
+export function reshape(
+  candidates: readonly Candidate[],
+  sampling: Pick<Sampling, "temperature" | "top_k" | "top_p" | "min_p">,
+  heat = 1,
+): Reshaped[] {
+  const ordered = withoutHeat(candidates, heat).sort((first, second) => second.logp - first.logp);
+  const heated = atTemperature(ordered.map((one) => one.logp), sampling.temperature);
+  const most = heated[0] ?? 0;
+  let before = 0;
+  const kept = heated.map((chance, place) => {
+    // The likeliest token always stays; a token stays while what stands before it has not yet reached top-p.
+    const isKept =
+      place === 0 ||
+      ((sampling.top_k === 0 || place < sampling.top_k) && before < sampling.top_p && chance >= sampling.min_p * most);
+    before += chance;
+    return isKept && chance > 0;
+  });
+  const mass = heated.reduce((sum, chance, place) => sum + (kept[place] ? chance : 0), 0);
+  return ordered.map((one, place) => ({
+    text: one.text,
+    before: Math.exp(one.logp),
+    after: kept[place] ? (heated[place] ?? 0) / mass : 0,
+    isKept: kept[place] ?? false,
+  }));
+}
+
+/**
+ * The engine reports log-probabilities after temperature. Multiplying undoes it up to a constant, which only the
+ * unlisted tokens could tell: so these are shares of the listed ones, unless the temperature was 1.
+ */
+function withoutHeat(candidates: readonly Candidate[], heat: number): Candidate[] {
+  if (heat === 1) return [...candidates];
+  const chances = atTemperature(candidates.map((one) => one.logp * heat), 1);
+  return candidates.map((one, place) => ({ text: one.text, logp: Math.log(chances[place] ?? 0) }));
+}
+
+/** Softmax of log-probabilities at a temperature; 0 puts everything on the first of the likeliest. */
+export function atTemperature(logps: readonly number[], temperature: number): number[] {
+  if (!logps.length) return [];
+  const most = Math.max(...logps);
+  if (temperature <= 0) {
+    const first = logps.indexOf(most);
+    return logps.map((_, place) => (place === first ? 1 : 0));
+  }
+  const weights = logps.map((logp) => Math.exp((logp - most) / temperature));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}
+
+/** In bits: how many yes-or-no questions the choice is worth. */
+export function entropy(chances: readonly number[]): number {
+  return chances.reduce((sum, chance) => (chance > 0 ? sum - chance * Math.log2(chance) : sum), 0);
+}
+
+/** Six steps from surprising (0) to certain (5). */
+export function likelihoodLevel(logp: number): number {
+  const chance = Math.exp(logp);
+  return LEVELS.filter((edge) => chance >= edge).length;
+}
+export const LEVELS = [0.02, 0.1, 0.25, 0.5, 0.8] as const;
+
+export function perplexity(logps: readonly number[]): number {
+  if (!logps.length) return Number.NaN;
+  return Math.exp(-logps.reduce((sum, logp) => sum + logp, 0) / logps.length);
+}

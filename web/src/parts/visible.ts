@@ -1,0 +1,5 @@
+// Spaces and line breaks made visible, for lists of tokens.
+
+export function visible(text: string): string {
+  return text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥");
+}
