@@ -4,9 +4,17 @@ import signal
 
 from hypothesis import settings
 
-from postgres import clock, free_databases, new_place, place, postgres, store
+from postgres import clock, empty_file, free_databases, new_place, place, postgres, store
 
-__all__ = ["clock", "free_databases", "new_place", "place", "postgres", "store"]  # fixtures of several files
+__all__ = [
+    "clock",
+    "empty_file",
+    "free_databases",
+    "new_place",
+    "place",
+    "postgres",
+    "store",
+]  # fixtures of several files
 
 # Whoever starts the tests in the background of a script has SIGINT ignored, and children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

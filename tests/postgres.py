@@ -11,6 +11,7 @@ import pwd
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import uuid
@@ -25,7 +26,8 @@ from chatwright.store import Store, open_store
 from chatwright.store.database import url_of
 from chatwright.store.schema import metadata
 
-KINDS = ("sqlite", "postgresql")
+# The same tests on both; the fast suite leaves PostgreSQL out.
+KINDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
 
 
 def binary(name: str) -> Path | None:
@@ -102,6 +104,16 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with empty tables, to be copied: making the tables takes longer than most tests."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    open_store(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as whole:
+        whole.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
 def free_databases() -> list[str]:
     """Databases of the cluster with empty tables, to be used again: making one takes long."""
     return []
@@ -111,7 +123,8 @@ def free_databases() -> list[str]:
 def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Gives the address of an empty store each time it is called; every test runs on both kinds."""
     if request.param == "sqlite":
-        yield lambda: str(tmp_path / f"{uuid.uuid4().hex}.db")
+        template = request.getfixturevalue("empty_file")
+        yield lambda: str(shutil.copy(template, tmp_path / f"{uuid.uuid4().hex}.db"))
         return
     address, free = request.getfixturevalue("postgres"), request.getfixturevalue("free_databases")
     used: list[str] = []

@@ -106,3 +106,12 @@ def test_a_script_that_does_other_work_than_its_peer_stops(monkeypatch: pytest.M
     training.check_same_work(agreed)
     with pytest.raises(SystemExit, match="ours fp32"):
         training.check_same_work({**agreed, "ours fp32": [6.0, 5.9, 5.81]})
+
+
+def test_decode_holds_streams_and_rollouts_against_transformers_and_the_machine() -> None:
+    said, line = quick("decode")
+    for size in ("10m", "124m"):
+        assert {f"{size}.{case}.ours/transformers" for case in ("1", "8", "32", "rollouts")} <= line["ratios"].keys()
+        assert {f"{size}.1.ours/read_limit", f"{size}.32.ours/multiply_limit"} <= line["ratios"].keys()
+    assert min(line["ratios"].values()) >= 0 and min(line["tokens_per_second"].values()) > 0
+    assert "of its limit" in said

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -95,6 +96,16 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("chatwright.scaling.command.to_json", note("plan", ""))
     monkeypatch.setattr("chatwright.inspecting.inspect_model", note("inspect"))
     monkeypatch.setattr("chatwright.registry.StageEntry.run", note("stage"))
+    monkeypatch.setattr("chatwright.serving.command.serve", note("serve"))
+    monkeypatch.setattr("chatwright.terminal.remote_opener", note("server"))
+    monkeypatch.setattr("chatwright.publishing.importer.import_model", note("import"))
+    monkeypatch.setattr("chatwright.publishing.exporter.export_model", note("export"))
+    monkeypatch.setattr("chatwright.publishing.gguf.export_gguf", note("export", []))
+    opened = MagicMock()
+    opened.__enter__().keys.add.return_value = MagicMock(), "secret"
+    monkeypatch.setattr("chatwright.store_commands._opened", lambda *args, **kwargs: called.append("store") or opened)
+    exists = Path.exists  # a model that the reader has imported before
+    monkeypatch.setattr(Path, "exists", lambda path: path.parts[:1] == ("models",) or exists(path))
     return called
 
 

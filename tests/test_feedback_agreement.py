@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -45,14 +43,28 @@ def test_alpha_is_one_when_all_agree_and_nothing_when_there_is_nothing_to_compar
         krippendorff_alpha([(1, 2)], "ratio")
 
 
-@given(some.lists(some.tuples(some.integers(1, 5), some.integers(1, 5)), min_size=2, max_size=9))
-def test_tau_is_that_of_scipy(values):
-    from scipy.stats import kendalltau
+@pytest.mark.parametrize(
+    "one, other, expected",  # as scipy.stats.kendalltau (variant "b") has them
+    [
+        ((1, 2, 3, 4), (1, 2, 3, 4), 1.0),
+        ((1, 2, 3, 4), (4, 3, 2, 1), -1.0),
+        ((12, 2, 1, 12, 2), (1, 4, 7, 1, 0), -0.4714045207910316),
+        ((1, 1, 2, 3), (1, 2, 2, 4), 0.8),
+        ((1, 2, 3, 4, 5), (3, 1, 2, 5, 4), 0.4),
+        ((2, 2, 2), (1, 2, 3), None),
+    ],
+)
+def test_tau_is_what_others_compute(one, other, expected):
+    assert kendall_tau_b(one, other) == (None if expected is None else pytest.approx(expected))
 
+
+@given(some.lists(some.tuples(some.integers(1, 5), some.integers(1, 5)), min_size=2, max_size=9))
+def test_tau_is_the_same_both_ways_and_turns_with_the_order(values):
     one, other = zip(*values, strict=True)
-    expected = kendalltau(one, other).statistic
-    found = kendall_tau_b(one, other)
-    assert math.isnan(expected) if found is None else found == pytest.approx(expected)
+    tau = kendall_tau_b(one, other)
+    assert kendall_tau_b(other, one) == tau
+    turned = kendall_tau_b([-value for value in one], other)
+    assert turned is None if tau is None else turned == pytest.approx(-tau) and -1 <= tau <= 1 + 1e-12
 
 
 def test_pairs_that_somebody_left_tied_do_not_count():

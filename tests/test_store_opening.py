@@ -161,6 +161,7 @@ def test_a_backup_is_one_whole_file_made_while_others_write(tmp_path):
         assert len(copy.settings.get("guidelines")) == 40_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_place", ["postgresql"], indirect=True)
 def test_a_backup_of_postgresql_can_be_restored(new_place, tmp_path):
     place, other = new_place(), new_place()
@@ -175,6 +176,7 @@ def test_a_backup_of_postgresql_can_be_restored(new_place, tmp_path):
         assert [key.name for key in copy.keys.all()] == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_place", ["postgresql"], indirect=True)
 def test_without_pg_dump_a_backup_of_postgresql_says_what_is_missing(new_place, tmp_path, monkeypatch):
     place = new_place()

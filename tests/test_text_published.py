@@ -62,8 +62,8 @@ def pair(gpt2, tmp_path_factory):
 
 
 @needs_gpt2
-def test_the_known_ids_of_gpt2(gpt2):
-    tokenizer = read_tokenizer(gpt2)
+def test_the_known_ids_of_gpt2(pair):
+    tokenizer = pair[0]
     assert tokenizer.encode("Hello world") == [15496, 995]
     assert tokenizer.encode("This is some text") == [1212, 318, 617, 2420]
     assert (tokenizer.size, tokenizer.begin, tokenizer.end, tokenizer.pad) == (50257, 50256, 50256, 50256)
@@ -73,7 +73,7 @@ def test_the_known_ids_of_gpt2(gpt2):
 
 def beginnings(size: int):
     for folder in sorted((DATA / "text").iterdir()):
-        for document in itertools.islice(read_documents(Source(path=str(folder))), 8):
+        for document in itertools.islice(read_documents(Source(path=str(folder))), 3):
             yield folder.name, document.text[:size]
 
 
@@ -102,13 +102,14 @@ def test_whole_texts_have_the_ids_of_transformers(pair):
 
 
 @needs_gpt2
+@pytest.mark.slow
 def test_vocab_json_merges_txt_and_tokenizer_json_hold_the_same_tokenizer(pair, tmp_path):
     ours, theirs, folder = pair
     theirs.save_pretrained(tmp_path)
     for other in (read_tokenizer(folder), read_tokenizer(tmp_path)):
         assert other.pieces == ours.pieces
         assert (other.begin, other.end, other.stops, other.opening) == (50256, 50256, {50256}, ())
-        for text in TEXTS + STRANGE:
+        for text in TEXTS[:3] + STRANGE:
             assert other.encode(text) == ours.encode(text)
 
 
@@ -324,36 +325,36 @@ def test_our_own_tokenizer_comes_back_byte_for_byte(tmp_path):
 
 def damaged(folder: Path, how: str) -> None:
     content = json.loads((folder / "tokenizer.json").read_text())
-    vocabulary, merges = content["model"]["vocab"], content["model"]["merges"]
-    if how == "nothing":
-        (folder / "tokenizer.json").unlink()
-    elif how == "torn":
-        (folder / "tokenizer.json").write_text(json.dumps(content)[:-200])
-    elif how == "gaps":
+    if how == "gaps":
+        vocabulary = content["model"]["vocab"]
         vocabulary.update({piece: number + 3 for piece, number in vocabulary.items() if number > 300})
-        (folder / "tokenizer.json").write_text(json.dumps(content))
+    if how in ("gaps", "torn"):
+        (folder / "tokenizer.json").write_text(json.dumps(content)[: -200 if how == "torn" else None])
     elif how == "settings":
         (folder / "tokenizer_config.json").write_text("{torn")
     elif how == "list":
         (folder / "special_tokens_map.json").write_text("[]")
-    elif how == "sentencepiece":
-        (folder / "tokenizer.json").rename(folder / "tokenizer.model")
     elif how == "template":
         (folder / "chat_template.jinja").write_bytes(b"\xff\xfe")
     else:
-        (folder / "tokenizer.json").unlink()
-        if how == "merged wrong":
-            merges.append(["x", "yz"])
-        if how == "ids":
-            vocabulary["a"] = "7"
-        lines = [" ".join(merge) for merge in merges]
-        if how == "three pieces":
-            lines[1] = "a b c"
-        (folder / "vocab.json").write_text(json.dumps(vocabulary))
-        if how != "no merges":
-            (folder / "merges.txt").write_text("" if how == "empty merges" else "#version: 0.2\n" + "\n".join(lines))
-        if how == "unknown class":
-            (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "MysteryTokenizer"}')
+        (folder / "tokenizer.json").rename(folder / ("tokenizer.model" if how == "sentencepiece" else "other.json"))
+        if how not in ("nothing", "sentencepiece"):
+            in_two_files(folder, how, content["model"]["vocab"], content["model"]["merges"])
+
+
+def in_two_files(folder: Path, how: str, vocabulary: dict, merges: list) -> None:
+    if how == "merged wrong":
+        merges.append(["x", "yz"])
+    if how == "ids":
+        vocabulary["a"] = "7"
+    if how == "unknown class":
+        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "MysteryTokenizer"}')
+    lines = [" ".join(merge) for merge in merges]
+    if how == "three pieces":
+        lines[1] = "a b c"
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    if how != "no merges":
+        (folder / "merges.txt").write_text("" if how == "empty merges" else "#version: 0.2\n" + "\n".join(lines))
 
 
 BAD = {

@@ -18,8 +18,9 @@ def rendered(source: str, *, marks: bool = False, **data: object) -> str:
 
 
 HONEST = {
-    "{% for m in messages %}{{ loop.index0 }}{{ m.content | trim }};{% endfor %}{{ messages[0]['role'] }}": "0hi;1yo;user",
+    "{% for m in messages %}{{ m['role'] }}{{ m.content | trim }}.{% endfor %}": "userhi.assistantyo.",
     "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}": "1",
+    "{% for m in messages %}{{ loop.index0 }}{{ loop.first }}{% endfor %}": "0True1False",
     "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}": "2",
     "{% macro turn(m) %}<{{ m.content.strip() }}>{% endmacro %}{{ turn(messages[0]) }}": "<hi>",
     "{{ {'a': [1, 'ü', none]} | tojson }}": '{"a": [1, "ü", null]}',
@@ -89,7 +90,7 @@ HOSTILE = {
     "{{ {} | tojson(indent=10**9) }}": "endless indents",
     "{{ ('a' * 100000).replace('a', 'b' * 100000) }}": "too large",
     "{{ ('a' * 100000) | replace('a', 'b' * 100000) }}": "too large",
-    "{{ range(99999) | map('default', 'x' * 100000, true) | join('y' * 10000) }}": "too large",
+    "{{ range(99999) | map('default', 'x' * 100000, true) | join('y' * 10000) }}": "too large|without end",
     "{{ ('y' * 100000).join(range(99999) | map('string')) }}": "too large",
     DOUBLED % ("'aa'", "ns.x ~ ns.x"): "too large",
     DOUBLED % ("'aa'", "ns.x + ns.x"): "too large",

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -87,6 +88,25 @@ def test_a_saved_import_renders_the_same_tokens_on_another_day(style, tmp_path):
     assert (loaded.controls, loaded.to_json()) == (ours(style).controls, ours(style).to_json())
     for conversation in CONVERSATIONS:
         assert render(conversation, loaded, answer=True) == render(conversation, ours(style), answer=True)
+
+
+@pytest.mark.parametrize("style", ["zephyr", "chatml", "llama2-first"])
+@pytest.mark.parametrize("flags", [{"rstrip": True}, {"lstrip": True}, {"lstrip": True, "rstrip": True}], ids=str)
+def test_control_tokens_that_swallow_spaces_do_so_here_too(style, flags, tmp_path):
+    source = (
+        "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '<|end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+    )
+    folder = write_style(tmp_path, style, chat_template=source)
+    engine = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    names = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+    engine.add_special_tokens([tokenizers.AddedToken(name, normalized=False, special=True, **flags) for name in names])
+    (folder / "tokenizer.json").write_text(engine.to_str())
+    tokenizer = read_tokenizer(folder)
+    assert tokenizer.name(tokenizer.end) == "<|end|>" and tokenizer.end in tokenizer.stops
+    for conversation in CONVERSATIONS:
+        expected = template_ids(theirs(folder), conversation, True)
+        assert render(conversation, tokenizer, answer=True).tokens == expected
 
 
 def test_thoughts_of_earlier_turns_are_left_out_as_the_template_wants():

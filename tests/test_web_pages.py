@@ -1,161 +1,23 @@
-"""The pages in a real browser, against a stand-in for the API (tests/fake_api.py)."""
+"""Chat, playground, tokens and the frame, as a person uses them."""
 
 from __future__ import annotations
 
 import gzip
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 import fake_api
+from browsing import AXE, Site, ask, browser, in_browser, needs_browser, site, violations
 from chatwright.serving import pages
 from serving import running
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-expect = sync_api.expect
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-IS_BUILT = (pages.STATIC / "index.html").is_file()
-AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+__all__ = ["browser", "site"]  # fixtures
+expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
 FIRST_LOAD_LIMIT = 100_000
-
-needs_browser = pytest.mark.skipif(not CHROMIUM or not IS_BUILT, reason="needs chromium and the built pages")
-
-
-def in_browser(test: Any) -> Any:
-    """One browser test is part of every check; the others take seconds each."""
-    return pytest.mark.slow(needs_browser(test))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-class Site:
-    """A fresh server, and pages in it whose every complaint is written down."""
-
-    def __init__(self, browser: Any, fake: fake_api.FakeApi, address: str) -> None:
-        self.browser, self.fake, self.address = browser, fake, address
-        self.complaints: list[str] = []
-        self.contexts: list[Any] = []
-
-    def open(self, path: str = "chat", **context: Any) -> Any:
-        own = self.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **context})
-        own.set_default_timeout(10_000)
-        self.contexts.append(own)
-        page = own.new_page()
-        page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(f"{self.address}/{path}")
-        return page
-
-
-@pytest.fixture
-def site(browser: Any) -> Iterator[Site]:
-    fake = fake_api.FakeApi()
-    app = fake_api.build(fake)
-    app.include_router(pages.build())
-    with running(app) as address:
-        site = Site(browser, fake, address)
-        yield site
-        for context in site.contexts:
-            context.close()
-    assert site.complaints == [], "neither errors nor violations of the content security policy"
-
-
-def ask(page: Any, text: str) -> None:
-    """Send a message and wait for the whole answer."""
-    turns = page.get_by_role("article", name="Assistant").count()
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-    page.get_by_role("article", name="Assistant").nth(turns).wait_for()
-    page.get_by_role("button", name="Send", exact=True).wait_for()
-
-
-# Files and headers, without a browser
-
-
-def client_of(folder: Path) -> TestClient:
-    app = FastAPI()
-    app.include_router(pages.build(folder))
-    return TestClient(app)
-
-
-def built(folder: Path) -> Path:
-    (folder / "assets").mkdir()
-    (folder / "index.html").write_text("<!doctype html><title>x</title>")
-    (folder / "assets" / "page-1.js").write_text("export const x = 1;\n" * 200)
-    (folder / "built-from.txt").write_text("secret")
-    return folder
-
-
-def test_every_page_answers_with_strict_headers(tmp_path: Path) -> None:
-    client = client_of(built(tmp_path))
-    for route in ("", *pages.ROUTES):
-        answer = client.get(f"/{route}")
-        assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
-        assert answer.headers["content-security-policy"] == pages.CONTENT_SECURITY_POLICY
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-cache"
-    assert "unsafe" not in pages.CONTENT_SECURITY_POLICY
-
-
-def test_scripts_are_scripts_whatever_the_system_says_and_are_kept_for_ever(tmp_path: Path) -> None:
-    answer = client_of(built(tmp_path)).get("/assets/page-1.js")
-    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
-    assert "immutable" in answer.headers["cache-control"]
-    assert answer.headers["content-encoding"] == "gzip" and answer.text.startswith("export const x")
-    plain = client_of(tmp_path).get("/assets/page-1.js", headers={"Accept-Encoding": "identity"})
-    assert "content-encoding" not in plain.headers and plain.text == answer.text
-
-
-def test_an_unchanged_page_is_not_sent_again(tmp_path: Path) -> None:
-    client = client_of(built(tmp_path))
-    tag = client.get("/chat").headers["etag"]
-    again = client.get("/chat", headers={"If-None-Match": tag})
-    assert (again.status_code, again.content) == (304, b"")
-    (tmp_path / "index.html").write_text("<!doctype html><title>another</title>")
-    assert client.get("/chat", headers={"If-None-Match": tag}).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["/assets/../built-from.txt", "/assets/%2e%2e/built-from.txt", "/assets/none.js"])
-def test_nothing_outside_the_built_files_is_served(tmp_path: Path, path: str) -> None:
-    answer = client_of(built(tmp_path)).get(path)
-    assert answer.status_code == 404 and "secret" not in answer.text
-
-
-def test_a_link_out_of_the_folder_leads_nowhere(tmp_path: Path) -> None:
-    folder = tmp_path / "static"
-    folder.mkdir()
-    built(folder)
-    (tmp_path / "outside.json").write_text("secret")
-    (folder / "assets" / "link.json").symlink_to(tmp_path / "outside.json")
-    assert client_of(folder).get("/assets/link.json").status_code == 404
-
-
-def test_without_built_pages_the_answer_says_how_to_build_them(tmp_path: Path) -> None:
-    answer = client_of(tmp_path).get("/chat")
-    assert answer.status_code == 503 and "npm ci" in answer.text
-    built(tmp_path)  # no restart needed
-    assert client_of(tmp_path).get("/chat").status_code == 200
-
-
-def test_the_lock_file_holds_no_download_addresses() -> None:
-    lock = (Path(__file__).parents[1] / "web" / "package-lock.json").read_text()
-    assert '"resolved"' not in lock and ".tgz" not in lock
-    assert lock.count('"integrity"') > 20
 
 
 @in_browser
@@ -555,11 +417,3 @@ def test_axe_finds_nothing_to_complain_about(site: Site, scheme: str) -> None:
     page.get_by_role("heading", name="Welcome back").wait_for()
     found["login"] = violations(page)
     assert [f"{name}: {problem}" for name, problems in found.items() for problem in problems] == []
-
-
-def violations(page: Any) -> list[str]:
-    page.wait_for_timeout(250)  # fading in changes the contrast
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=str(AXE))
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{one['id']}: {node['html'][:200]}" for one in result["violations"] for node in one["nodes"]]

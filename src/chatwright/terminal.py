@@ -73,7 +73,8 @@ def open_voice(path: Path, *, device: str = "auto", precision: str = "auto", thr
     world = open_world(device, precision, threads)
     model, tokenizer = load_language_model(folder, world=world, weights="compute")
     speaker = EngineSpeaker(model, tokenizer, world)
-    return Voice(speaker, tokenizer, speaker.context, folder, is_chat=describe(folder).get("stage") != "pretrain")
+    is_chat = describe(folder).get("stage") != "pretrain" and tokenizer.can_chat
+    return Voice(speaker, tokenizer, speaker.context, folder, is_chat=is_chat)
 
 
 class _Uncounted:

@@ -135,9 +135,9 @@ export class ApiError extends Error {
 }
 
 const root = (): URL => new URL("./", document.baseURI);
-const own = (path: string): URL => new URL(`api/v1/${path}`, root());
+export const own = (path: string): URL => new URL(`api/v1/${path}`, root());
 
-async function send(address: URL, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+export async function send(address: URL, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const init: RequestInit = { method, credentials: "same-origin", headers: { accept: "application/json" } };
   if (signal) init.signal = signal;
   if (body !== undefined) {
@@ -160,7 +160,7 @@ async function refusal(response: Response): Promise<ApiError> {
   }
 }
 
-async function ask<T>(address: URL, method = "GET", body?: unknown, signal?: AbortSignal): Promise<T> {
+export async function ask<T>(address: URL, method = "GET", body?: unknown, signal?: AbortSignal): Promise<T> {
   const response = await send(address, method, body, signal);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
@@ -175,7 +175,7 @@ async function* stream<T>(address: URL, body: unknown, signal: AbortSignal): Asy
   }
 }
 
-const part = encodeURIComponent;
+export const part = encodeURIComponent;
 
 export const api = {
   me: () => ask<Me>(own("me")),

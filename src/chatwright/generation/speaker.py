@@ -6,9 +6,12 @@ join them at the next token; what fails or is cancelled leaves without a trace i
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import queue as queues
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
@@ -31,6 +34,14 @@ IDLE_SECONDS = 1.0
 """After this long without a request the thread ends; the next request starts another."""
 EMBED_AT_ONCE = 4096
 """Tokens, padding included, whose vectors are in memory together."""
+_OPEN: weakref.WeakSet[EngineSpeaker] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """End the threads before the interpreter does: one that is stopped inside PyTorch would abort the process."""
+    for speaker in list(_OPEN):
+        speaker.close(drain=False, timeout=5.0)
 
 
 class _Talk:
@@ -123,6 +134,7 @@ class EngineSpeaker:
         self._thread: threading.Thread | None = None
         self._is_closed = self._is_aborted = False
         self._embedding = threading.Lock()
+        _OPEN.add(self)
 
     # -- requests
 
@@ -298,6 +310,8 @@ class EngineSpeaker:
             logging.getLogger(__name__).exception("a request was dropped because its answer could not be delivered")
             talk.row.fail(error)
             talk.is_over = True
+            with contextlib.suppress(Exception):  # nothing more can be done for a listener that is gone
+                talk.deliver(error)
 
     # -- the whole
 

@@ -72,13 +72,13 @@ class PackedLinear(nn.Module):
         self.offset = None if bias is None else bias.detach().to(torch.bfloat16)
         fits = bool(lowered.abs().max() <= LARGEST_HALF) and "fbgemm" in torch.backends.quantized.supported_engines
         offset = None if self.offset is None else self.offset.float()
-        self.half = torch.ops.quantized.linear_prepack_fp16(lowered.float(), offset) if fits else None
+        self.halved = torch.ops.quantized.linear_prepack_fp16(lowered.float(), offset) if fits else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., N] of x [..., K] in bfloat16."""
         rows = x.reshape(-1, x.shape[-1])
-        if len(rows) <= FEW_ROWS and self.half is not None:
-            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(rows.float(), self.half).to(x.dtype)
+        if len(rows) <= FEW_ROWS and self.halved is not None:
+            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(rows.float(), self.halved).to(x.dtype)
         else:
             product = torch.ops.mkldnn._linear_pointwise(rows, self.packed, self.offset, "none", [], "")
         return product.view(*x.shape[:-1], -1)

@@ -45,7 +45,7 @@ class Int8Linear(nn.Module):
         """[..., N] of x [..., K], in x's dtype."""
         rows = x.reshape(-1, x.shape[-1])
         scale = rows.abs().amax(dim=1, keepdim=True).float().clamp_(min=1e-12).div_(127)
-        integers = rows.float().div_(scale).round_().add_(128).to(torch.uint8)  # oneDNN multiplies unsigned by signed
+        integers = (rows.float() / scale).round_().add_(128).to(torch.uint8)  # oneDNN multiplies unsigned by signed
         product = torch.ops.onednn.qlinear_pointwise(
             integers, 1.0, 128, self.packed, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )

@@ -36,7 +36,14 @@ def run(arguments: Sequence[str]) -> None:
         precision=given.precision,
         threads=given.threads,
     )
-    serve(given.folder, settings, engine, store=given.store, drain=given.drain)
+    serve(
+        given.folder,
+        settings,
+        engine,
+        store=given.store,
+        drain=given.drain,
+        run_directories=given.runs or None,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
         default="chatwright.db",
         metavar="PLACE",
         help="database of keys and usage: a file, or postgresql://... (default chatwright.db)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory whose runs the pages show (default: those that the served runs lie in)",
     )
     safety = parser.add_argument_group("who may ask")
     safety.add_argument("--require-key", action="store_true", help="also on this machine; elsewhere it is always so")

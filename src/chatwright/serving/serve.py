@@ -20,11 +20,11 @@ import uvicorn
 from chatwright.artefacts import load_language_model
 from chatwright.errors import ConfigError, ResourceError
 from chatwright.generation.speaker import EngineSpeaker
-from chatwright.serving.app import create_app
 from chatwright.serving.loading import Offer, card_of, check_links, offers_of
 from chatwright.serving.settings import ServeSettings
+from chatwright.serving.web.building import setup_link, web_app
 from chatwright.store import open_store
-from chatwright.world import World, open_world
+from chatwright.world import open_world
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,21 +59,30 @@ def serve(
     *,
     store: str | Path,
     drain: float = 30.0,
-    make_app: Callable[..., FastAPI] = create_app,
+    run_directories: Sequence[Path] | None = None,
+    make_app: Callable[..., FastAPI] = web_app,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; a second signal stops at once. Returns when all is closed.
 
-    Raises ArtefactError for a folder without a model, ConfigError for settings that are not safe together, and
-    ResourceError if the port is taken.
+    `run_directories`: whose runs the pages show; None: those that the served runs lie in. Raises ArtefactError for a
+    folder without a model, ConfigError for settings that are not safe together, ResourceError if the port is taken.
     """
     engine = engine or EngineSettings()
     offers = offers_of(folders)
     with contextlib.closing(bound(settings.host, settings.port)) as listening, open_store(store) as opened:
-        _check_keys(settings, opened)
-        speakers = load_speakers(offers, engine)
-        settings = replace(settings, cards={offer.name: card_of(offer.folder) for offer in offers})
-        app = make_app(speakers, opened, None, settings)
+        served = _promoted(offers, opened)
+        speakers = load_speakers(served, engine)
+        settings = replace(settings, cards={offer.name: card_of(offer.folder) for offer in served})
+        app = make_app(
+            speakers,
+            opened,
+            None,
+            settings,
+            run_directories=_run_directories(folders) if run_directories is None else run_directories,
+            load=lambda folder: (_speaker(folder, engine, share=len(offers)), card_of(folder)),
+            started_with={offer.name: offer.folder for offer in offers},
+        )
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -87,10 +96,12 @@ def serve(
         )
         server = Server(config)
         say(f"Serving {', '.join(speakers)} at {_address(settings, listening)}  (Ctrl-C stops)")
+        if link := setup_link(opened, settings, _address(settings, listening)):
+            say(f"Nobody is admin yet; this link makes the first one, once, within a day: {link}")
         try:
             server.run(sockets=[listening])
         finally:
-            for speaker in speakers.values():
+            for speaker in app.state.service.models.values():  # a promotion may have brought others
                 speaker.close(drain=False)
             app.state.service.ledger.flush()
 
@@ -118,13 +129,13 @@ class Server(uvicorn.Server):
 
 def load_speakers(offers: Sequence[Offer], engine: EngineSettings) -> dict[str, EngineSpeaker]:
     """Load every model with an engine of its own. They share the processor and the memory for caches."""
+    return {offer.name: _speaker(offer.folder, engine, share=len(offers)) for offer in offers}
+
+
+def _speaker(folder: Path, engine: EngineSettings, *, share: int) -> EngineSpeaker:
+    check_links(folder)
     world = open_world(engine.device, engine.precision, engine.threads)
-    return {offer.name: _speaker(offer, engine, world, share=len(offers)) for offer in offers}
-
-
-def _speaker(offer: Offer, engine: EngineSettings, world: World, *, share: int) -> EngineSpeaker:
-    check_links(offer.folder)
-    model, tokenizer = load_language_model(offer.folder, world=world, weights="compute")
+    model, tokenizer = load_language_model(folder, world=world, weights="compute")
     return EngineSpeaker(
         model,
         tokenizer,
@@ -132,7 +143,7 @@ def _speaker(offer: Offer, engine: EngineSettings, world: World, *, share: int) 
         slots=engine.slots,
         queue=engine.queue,
         cache_bytes=engine.cache // share,
-        is_chat=card_of(offer.folder).stage != "pretrain" and getattr(tokenizer, "can_chat", True),
+        is_chat=card_of(folder).stage != "pretrain" and getattr(tokenizer, "can_chat", True),
         precision="int8" if engine.int8 else "auto",
     )
 
@@ -154,7 +165,27 @@ def _address(settings: ServeSettings, listening: socket.socket) -> str:
     return f"{scheme}://{host}:{listening.getsockname()[1]}"
 
 
-def _check_keys(settings: ServeSettings, store: Store) -> None:
-    """A server that needs keys, and has none, would answer nobody."""
-    if settings.needs_key and not store.keys.all():
-        raise ConfigError("this server needs keys and there is none yet; make one with chatwright keys add NAME")
+def _promoted(offers: Sequence[Offer], store: Store) -> list[Offer]:
+    """The offers, each with the folder that was promoted to its name."""
+    current = store.promotions.current()
+    found = []
+    for offer in offers:
+        folder = Path(current[offer.name].folder) if offer.name in current else offer.folder
+        if not (folder / "model.json").is_file():
+            log.warning("%s was promoted to %s, but is gone; serving %s", folder, offer.name, offer.folder)
+            folder = offer.folder
+        found.append(replace(offer, folder=folder))
+    return found
+
+
+def _run_directories(folders: Sequence[Path]) -> list[Path]:
+    """The directories in which the runs lie that are served; other runs there are shown too."""
+    found = []
+    for folder in (folder.resolve() for folder in folders):
+        if (folder / "origin.json").exists():
+            found.append(folder.parent.parent)
+        elif (folder / "model.json").is_file():  # a model/ of a stage, or a model from elsewhere
+            found += [folder.parent.parent.parent] if (folder.parent / "origin.json").exists() else []
+        else:
+            found.append(folder.parent)
+    return found

@@ -71,7 +71,7 @@ def collect(config: CollectConfig) -> Path:
     with open_stage("collect", config, out=config.out, parents=parents, inputs=inputs) as run:
         if run.complete:
             return run.folder
-        model, tokenizer = load_language_model(config.model, world=world)
+        model, tokenizer = load_language_model(config.model, world=world, weights="compute")
         read = read_prompts(config.prompts)
         prompts = [asked for asked in read if fit(asked[0], tokenizer, model.backbone.config.context - 1) is not None]
         if not prompts:

@@ -184,7 +184,7 @@ def _asked(
     measured = run.folder / f"bits-{name}.json"
     bits = read_json(measured) if measured.is_file() else None
     if greedy is None or sampled is None or bits is None:
-        model, tokenizer = load_language_model(path, world=world)
+        model, tokenizer = load_language_model(path, world=world, weights="compute")
         ask = _asker(name, model, tokenizer, config, prompts, run, world)
         if greedy is None:
             greedy = ask(Sampling(temperature=0.0, max_tokens=config.max_tokens), 1, files["greedy"])
@@ -300,7 +300,7 @@ def _best_of(
     file = f"answers-{BEST_OF_N}-sampled.jsonl"
     best = read_answers(run.folder / file, len(prompts))
     if best is None:
-        model, tokenizer = load_language_model(config.sft, world=world)
+        model, tokenizer = load_language_model(config.sft, world=world, weights="compute")
         ask = _asker("sft", model, tokenizer, config, prompts, run, world)
         settings = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
         # Fresh seeds: best-of-n must not choose among the very answers that it is compared with.

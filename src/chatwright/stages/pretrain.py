@@ -16,6 +16,7 @@ from chatwright.evaluation.language_model import bits_per_byte
 from chatwright.evaluation.ngram import ngram_bits_per_byte
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
+from chatwright.models.families import shape_of
 from chatwright.models.heads import LanguageModel, count_parameters, new_backbone, training_flops_per_token
 from chatwright.models.recurrent import RecurrentConfig
 from chatwright.models.transformer import TransformerConfig
@@ -41,6 +42,8 @@ class PretrainConfig:
     """Go on from this model instead of starting from scratch; its shape and tokenizer are kept."""
     family: str = "transformer"
     """transformer or lstm."""
+    size: str | None = None
+    """The shape of a published model, such as gpt2, gpt3-350m-local or smollm2-135m; takes the place of `depth`."""
     depth: int = 4
     """Layers; the width is 48 times as much."""
     width: int | None = None
@@ -81,12 +84,18 @@ class PretrainConfig:
             )
         if self.family not in ("transformer", "lstm"):
             raise ConfigError(f"pretrain.family is {self.family!r}; choose transformer or lstm")
+        if self.size is not None:
+            others: tuple[str, ...] = ("width", "heads", "kv_heads", "norm_queries", "dropout")
+            if self.family == "lstm" or any(getattr(self, name) for name in others):
+                raise ConfigError(f"pretrain.size gives the whole shape; leave out family, {', '.join(others)}")
         others = ("heads", "kv_heads", "norm_queries") if self.family == "lstm" else ("dropout",)
         if wrong := [name for name in others if getattr(self, name)]:
             raise ConfigError(f"pretrain.{wrong[0]} is no setting of the family {self.family}; leave it out")
 
     def shape(self, vocabulary: int) -> TransformerConfig | RecurrentConfig:
-        """The model's shape: derived from `depth`, but for what is set."""
+        """The model's shape: a published one, or derived from `depth`, but for what is set."""
+        if self.size is not None:
+            return shape_of(self.size, vocabulary=vocabulary, context=self.context)
         if self.family == "lstm":
             return RecurrentConfig(
                 vocabulary=vocabulary,

@@ -213,6 +213,17 @@ class Chats:
             connection.execute(chats.update().where(chats.c.id == chat_id).values(changed))
         return _message(added)
 
+    def chat_of(self, person_id: int, message_id: int) -> int:
+        """The chat that a message belongs to. Raises NotFoundError unless it is this person's."""
+        mine = sa.select(messages.c.chat_id).join(chats, chats.c.id == messages.c.chat_id)
+        with self._database.reading() as connection:
+            found = connection.execute(
+                mine.where(messages.c.id == message_id, chats.c.person_id == person_id)
+            ).one_or_none()
+        if found is None:
+            raise NotFoundError(f"there is no message {message_id}")
+        return int(found.chat_id)
+
     def messages(self, person_id: int, chat_id: int, *, as_admin: bool = False) -> list[ChatMessage]:
         """The whole tree, oldest message first."""
         with self._database.reading() as connection:

@@ -180,6 +180,18 @@ class Comparisons:
             change = {"winner": winner, "voted_at": self._database.now()}
             connection.execute(comparison_votes.update().where(mine).values(change))
 
+    def voted(self, comparison_id: int, person_id: int) -> int:
+        """How many pairs a person has judged."""
+        own = comparison_votes.c.person_id == person_id
+        wanted = (
+            sa.select(sa.func.count())
+            .select_from(comparison_votes)
+            .join(comparison_pairs, comparison_pairs.c.id == comparison_votes.c.pair_id)
+            .where(comparison_pairs.c.comparison_id == comparison_id, own, comparison_votes.c.winner.is_not(None))
+        )
+        with self._database.reading() as connection:
+            return connection.execute(wanted).scalar() or 0
+
     def tally(self, comparison_id: int) -> Tally:
         """What was voted so far."""
         self.get(comparison_id)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chatwright.errors import InputError, NotFoundError
 from chatwright.store.chats import Chat, ChatMessage, Chats, branch_of
 from chatwright.store.database import Database
-from chatwright.store.feedback import FeedbackRow, NewRow, add_row
+from chatwright.store.feedback import FeedbackRow, NewRow, add_row, read_rows
 from chatwright.store.schema import REMOVED, feedback
 
 DRAFTS = range(2, 5)
@@ -70,6 +70,25 @@ class Judging:
         with self._database.writing() as connection:
             if connection.execute(feedback.update().where(mine).values(REMOVED)).rowcount == 0:
                 raise NotFoundError(f"there is no thumb at message {message_id}")
+
+    def thumbs(self, person_id: int, chat_id: int) -> dict[int, FeedbackRow]:
+        """This person's thumbs in a chat, by the message that they stand at."""
+        with self._database.reading() as connection:
+            rows = read_rows(connection, self._live(person_id, "thumb", feedback.c.chat_id == chat_id))
+        return {row.message_id: row for row in rows if row.message_id is not None}
+
+    def ratings(self, person_id: int, chat_ids: Sequence[int]) -> dict[int, bool]:
+        """Which of these chats this person has rated good (True) or bad."""
+        mine = self._live(person_id, "chat_rating", feedback.c.chat_id.in_(chat_ids))
+        wanted = sa.select(feedback.c.chat_id, feedback.c.score).where(mine).order_by(feedback.c.id)
+        with self._database.reading() as connection:
+            return {chat_id: score > 0 for chat_id, score in connection.execute(wanted)}
+
+    def take_back_rating(self, person_id: int, chat_id: int) -> None:
+        """Remove what this person said of the whole chat, if they did."""
+        mine = self._live(person_id, "chat_rating", feedback.c.chat_id == chat_id)
+        with self._database.writing() as connection:
+            connection.execute(feedback.update().where(mine).values(REMOVED))
 
     def rate_chat(
         self,

@@ -16,6 +16,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from chatwright.errors import ArtefactError
+from chatwright.store.answers import Answers
 from chatwright.store.backup import back_up
 from chatwright.store.chats import Chats
 from chatwright.store.comparisons import Comparisons
@@ -45,6 +46,7 @@ class Store:
         self.keys = Keys(database)
         self.usage = Usage(database)
         self.chats = Chats(database)
+        self.answers = Answers(database)
         self.feedback = Feedback(database)
         self.judging = Judging(database, self.chats)
         self.tasks = Tasks(database)

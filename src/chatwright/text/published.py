@@ -104,7 +104,7 @@ def _tokenizer(folder: Path, engine: tokenizers.Tokenizer, settings: _Settings, 
     end = _end_of_turn(tokenizer)
     if end is not None:
         tokenizer = Tokenizer(engine, controls.plus(end=end, stops=controls.stops | {end}), template)
-    assert tokenizer.pieces is not None  # a decoder that is not known here shows itself now, not in the first answer
+    _ = tokenizer.pieces  # a decoder that is not known here shows itself now, not in the first answer
     return tokenizer
 
 
@@ -210,9 +210,7 @@ class _Settings:
 
     def _missing(self) -> str:
         if (self.folder / "tokenizer.model").exists():
-            return (
-                f"tokenizer.model alone is not read; AutoTokenizer of transformers makes {FILE_NAME} of it"
-            )
+            return f"tokenizer.model alone is not read; AutoTokenizer of transformers makes {FILE_NAME} of it"
         return f"there is no {FILE_NAME}, no vocab.json with merges.txt, no encoder.json with vocab.bpe"
 
     def _form(self) -> str:

@@ -41,6 +41,7 @@ SOURCE_LIMIT = 262_144  # characters of a template; the largest published ones h
 _WORK, _WORK_PER_CHARACTER = 4_000_000, 200  # units that a rendering may spend: at least, and per character given
 _STEP = 50  # units for a turn of a loop, a call, a filter; a character handled costs one unit
 _SIZE, _SIZE_PER_CHARACTER = 1_000_000, 8  # characters of the largest text: at least, and per character given
+_ENTRY = 8  # characters that a number or an entry of a list counts for
 _BITS = 4096  # of the largest integer
 
 _FILTERS = frozenset(
@@ -94,7 +95,7 @@ class _Budget:
         total, waiting = 0, list(values)
         while waiting:
             value = waiting.pop()
-            total += len(value) if isinstance(value, str) else 1
+            total += len(value) if isinstance(value, str) else _ENTRY
             if isinstance(value, Mapping):
                 waiting += [*value.keys(), *value.values()]
             elif isinstance(value, list | tuple | set | frozenset):

@@ -45,7 +45,7 @@ class Spelling:
         """The bytes of a token. Raises ArtefactError if a byte-level token holds a letter that is no byte."""
         if self.byte_letters:
             try:
-                return bytes(_value_of()[letter] for letter in token)
+                return bytes(map(_value_of().__getitem__, token))
             except KeyError as error:
                 raise ArtefactError(f"the tokenizer is not byte-level: {error} stands for no byte") from None
         if self.byte_fallback and (found := _BYTE.fullmatch(token)):

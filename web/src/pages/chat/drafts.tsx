@@ -8,6 +8,7 @@ import { number } from "../../words";
 import { Ending } from "./message";
 import { chooseDraft, drafts, type Drafts, messages, running } from "./state";
 import { letter, say } from "./words";
+import "./drafts.css";
 
 const shown = computed(() => {
   const ids = drafts.value?.ids ?? [];

@@ -8,6 +8,7 @@ import { addressOf, go } from "../../router";
 import { chats, deleteChat, hasMore, isLoaded, loadChats, loadMore, renameChat, search } from "./history_state";
 import { chat, closeChat } from "./state";
 import { say } from "./words";
+import "./history.css";
 
 const SEARCH_DELAY_MS = 220;
 

@@ -1,0 +1,206 @@
+"""Answers in a chat: streamed as they are said, several drafts at once, and stored whether or not anybody still reads.
+
+In: the message to answer, a model, sampling settings.  Out: Server-Sent Events as of OpenAI's chats, with the ids of
+the messages and how the context is filled; each answer is a row from its first moment and complete at its last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from chatwright.generation.speaker import Request, Speaker
+from chatwright.serving.answering import Answers, Tally
+from chatwright.serving.asking import sampling_of, seeds_for, stops_of
+from chatwright.serving.errors import ApiError, as_api_error, too_long
+from chatwright.serving.schemas import Body, SamplingBody
+from chatwright.serving.service import Asking, AskingOf
+from chatwright.serving.streaming import COMMENT, DONE, EventStream, event
+from chatwright.serving.web.parts import Web, WebOf
+from chatwright.serving.web.shapes import Id, Number, id_of
+from chatwright.serving.web.visitors import Chatter, Visitor
+from chatwright.store.answers import WRITING
+from chatwright.store.answers import Answers as Stored
+from chatwright.store.chats import branch_of
+from chatwright.text.conversation import Conversation, Message, fit, render
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["chats"])
+USUAL_TOKENS = 256
+
+
+class Wishes(Body):
+    """Sampling settings; what is left out is as in /v1."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    top_k: int | None = Field(None, ge=-1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: str | list[str] | None = None
+
+
+class NewAnswers(Body):
+    parent: Id
+    model: str = Field(max_length=256)
+    sampling: Wishes = Wishes()
+    n: int = Field(1, ge=1, le=4)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model reads, and how its context is filled."""
+
+    conversation: Conversation
+    tokens: tuple[int, ...]
+    facts: dict[str, int]
+
+
+@router.post("/chats/{chat}/answers", summary="Answer a message", response_class=Response)
+async def answer(chat: Number, body: NewAnswers, asking: AskingOf, web: WebOf, visitor: Chatter) -> Response:
+    """Streams `n` answers, which become children of `parent`. Closing the connection ends and keeps them."""
+    speaker = asking.speaker(body.model)
+    prompt = await asyncio.to_thread(_prompt, web, visitor, chat, body, speaker)
+    wishes = SamplingBody(model=body.model, **body.sampling.model_dump())
+    wanted = _wanted(body, speaker)
+    sampling = sampling_of(wishes, speaker, wanted, len(prompt.tokens))
+    stops = stops_of(wishes.stop, asking.service.settings)
+    caller = visitor.caller
+    requests = [
+        Request(tokens=prompt.tokens, sampling=sampling, seed=seed, stop=stops, cache_salt=caller.salt)
+        for seed in seeds_for(wishes.seed, body.n)
+    ]
+    answers = await asking.service.start(
+        caller,
+        body.model,
+        requests,
+        Tally(len(prompt.tokens)),
+        copies=body.n,
+        conversations=[prompt.conversation] * body.n,
+    )
+    try:
+        ids = await asyncio.to_thread(_begin, web, visitor, chat, body)
+    except BaseException:
+        answers.close()
+        raise
+    drafts = [Draft(web.store.answers, message_id) for message_id in ids]
+
+    def close() -> None:
+        answers.close()
+        loop = asyncio.get_running_loop()
+        for draft in drafts:
+            if draft.reason is None:  # in a thread of its own: nobody waits for it, and a stop of the server does
+                loop.run_in_executor(None, draft.store, "cancelled")
+
+    return EventStream(_events(asking, body, prompt, answers, drafts), close)
+
+
+@dataclass
+class Draft:
+    """One answer on its way into the store."""
+
+    stored: Stored
+    id: int
+    parts: list[str] = field(default_factory=list)
+    tokens: int = 0
+    reason: str | None = None
+
+    def store(self, reason: str) -> None:
+        self.reason = reason
+        self.stored.complete(self.id, "".join(self.parts), finish_reason=reason, tokens=self.tokens)
+
+
+async def _events(
+    asking: Asking, body: NewAnswers, prompt: Prompt, answers: Answers, drafts: list[Draft]
+) -> AsyncGenerator[str, None]:
+    ids = [id_of(draft.id) for draft in drafts]
+    yield _chunk(body, 0, {"role": "assistant"}, message_ids=ids, context=prompt.facts)
+    try:
+        async for arrival in answers.pieces(asking.service.settings.keep_alive):
+            if arrival is None:
+                yield COMMENT
+                continue
+            number, piece = arrival
+            draft = drafts[number]
+            draft.parts.append(piece.text)
+            draft.tokens += len(piece.tokens)
+            if piece.finish_reason is not None:  # stored before anybody is told that it is finished
+                await asyncio.to_thread(draft.store, piece.finish_reason)
+            if piece.text or piece.finish_reason is not None:
+                delta = {"content": piece.text} if piece.text else {}
+                yield _chunk(body, number, delta, piece.finish_reason)
+    except Exception as error:
+        yield event(as_api_error(error).body())
+        return
+    yield event({"object": "chat.completion.chunk", "choices": [], "usage": answers.tally.usage()})
+    yield DONE
+
+
+def _chunk(body: NewAnswers, number: int, delta: dict[str, str], reason: str | None = None, **more: Any) -> str:
+    choice = {"index": number, "delta": delta, "finish_reason": reason}
+    return event({"object": "chat.completion.chunk", "model": body.model, **more, "choices": [choice]})
+
+
+def _begin(web: Web, visitor: Visitor, chat: int, body: NewAnswers) -> list[int]:
+    settings = body.sampling.model_dump(exclude_none=True)
+    return [
+        web.store.chats.say(
+            visitor.id,
+            chat,
+            "assistant",
+            "",
+            parent_id=body.parent,
+            model=body.model,
+            settings=settings,
+            finish_reason=WRITING,
+            opens=number == 0,
+        ).id
+        for number in range(body.n)
+    ]
+
+
+def _wanted(body: NewAnswers, speaker: Speaker) -> int:
+    return min(body.sampling.max_tokens or USUAL_TOKENS, speaker.context)
+
+
+def _prompt(web: Web, visitor: Visitor, chat_id: int, body: NewAnswers, speaker: Speaker) -> Prompt:
+    """The branch up to the message that is answered, without the oldest turns where it would leave too little room."""
+    if not speaker.is_chat:
+        raise ApiError(
+            f"The model `{body.model}` has no chat template: it continues texts, in the playground.",
+            code="no_chat_template",
+            param="model",
+        )
+    chat, tree = web.store.chats.get(visitor.id, chat_id), web.store.chats.messages(visitor.id, chat_id)
+    branch = branch_of(tree, body.parent)
+    if branch[-1].role != "user":
+        raise ApiError("Only a message of the user can be answered.", param="parent")
+    said = [Message(message.role, message.content) for message in branch]
+    system = [Message("system", chat.system)] if chat.system.strip() else []
+    asked = Conversation((*system, *said))
+    # A quarter of the context stays free for the answer, unless fewer tokens are wanted.
+    room = min(_wanted(body, speaker), max(1, speaker.context // 4))
+    cut = fit(asked, speaker.tokenizer, speaker.context - room) or fit(asked, speaker.tokenizer, speaker.context - 1)
+    if cut is None:
+        needed = len(render(Conversation((*system, said[-1])), speaker.tokenizer, answer=True))
+        raise too_long(needed, speaker.context, "the last message")
+    tokens = tuple(render(cut, speaker.tokenizer, answer=True).tokens)
+    own = len(speaker.tokenizer.encode(chat.system)) if system else 0
+    facts = {
+        "system": own,
+        "history": len(tokens) - own,
+        "room": speaker.context - len(tokens),
+        "window": speaker.context,
+        "turns_dropped": len(asked.messages) - len(cut.messages),
+    }
+    return Prompt(cut, tokens, facts)

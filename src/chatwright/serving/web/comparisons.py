@@ -1,0 +1,194 @@
+"""Blind comparisons: two models answer the same prompts, people choose without knowing which is whose.
+
+In: two models, served or in a run's stage.  Out: pairs to judge; for admins the win rate with its interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from chatwright.errors import ConflictError, InputError
+from chatwright.evaluation.preference import win_rate_of
+from chatwright.folders import model_folder
+from chatwright.generation.sampling import Sampling, seeds_of
+from chatwright.generation.speaker import Request, Speaker
+from chatwright.serving.answering import Answers, Tally
+from chatwright.serving.schemas import Body
+from chatwright.serving.service import Asking, AskingOf
+from chatwright.serving.web.parts import Web, WebOf
+from chatwright.serving.web.shapes import Number, id_of, time_of
+from chatwright.serving.web.shelf import retire
+from chatwright.serving.web.visitors import Admin, Chatter
+from chatwright.store.comparisons import Comparison
+from chatwright.text.conversation import Conversation
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/comparisons", tags=["comparisons"])
+MOST_PAIRS = 200
+
+
+class InRun(Body):
+    run: str
+    stage: str
+
+
+class NewComparison(Body):
+    """Without prompts: those of the tasks to rank."""
+
+    name: str = Field("", max_length=200)
+    model_a: str | InRun
+    model_b: str | InRun
+    prompts: list[list[dict[str, str]]] | None = Field(None, max_length=MOST_PAIRS)
+    count: int = Field(20, ge=1, le=MOST_PAIRS)
+    max_tokens: int = Field(64, ge=1, le=4096)
+    temperature: float = Field(0.7, ge=0, le=2)
+    seed: int | None = Field(None, ge=0, lt=2**62)
+
+
+class Vote(Body):
+    vote: Literal["left", "right", "tie", "both_bad"]
+
+
+@router.post("", summary="Let two models answer the same prompts")
+async def start(body: NewComparison, asking: AskingOf, web: WebOf, visitor: Admin) -> Any:
+    """Answers come now, so this takes a while; models of runs are loaded for it and let go of."""
+    prompts = await asyncio.to_thread(_prompts, web, body)
+    seed = secrets.randbits(60) if body.seed is None else body.seed
+    names, answers = [], []
+    async with AsyncExitStack() as stack:
+        for number, chosen in enumerate((body.model_a, body.model_b)):
+            name, speaker = await _speaker(asking, web, chosen, stack)
+            names.append(name)
+            answers.append(await _answers(speaker, prompts, body, seed + number * 2**20))
+    pairs = [
+        (prompt.to_dicts(), a, b) for prompt, a, b in zip(prompts, *answers, strict=True) if a.strip() and b.strip()
+    ]
+    made = await asyncio.to_thread(
+        lambda: web.store.comparisons.start(
+            body.name or f"{names[0]} and {names[1]}", names[0], names[1], pairs, created_by=visitor.id
+        )
+    )
+    return _shown(web, made, visitor.id, with_models=True)
+
+
+@router.get("", summary="Comparisons, newest first")
+def comparisons(web: WebOf, visitor: Chatter) -> Any:
+    is_admin = visitor.role == "admin"
+    return {
+        "comparisons": [
+            _shown(web, each, visitor.id, with_models=is_admin)
+            for each in web.store.comparisons.all()
+            if is_admin or each.closed_at is None
+        ]
+    }
+
+
+@router.post("/{comparison}/next", summary="The next pair to judge")
+def next_pair(comparison: Number, web: WebOf, visitor: Chatter) -> Any:
+    pair = web.store.comparisons.next(comparison, visitor.id)
+    if pair is None:
+        return {"pair": None}
+    prompt = [dict(message) for message in pair.prompt]
+    return {"pair": {"id": id_of(pair.pair_id), "prompt": prompt, "left": pair.left, "right": pair.right}}
+
+
+@router.post("/pairs/{pair}/vote", summary="Say which answer is better")
+def vote(pair: Number, body: Vote, web: WebOf, visitor: Chatter) -> Any:
+    web.store.comparisons.vote(pair, visitor.id, body.vote)
+    return {}
+
+
+@router.get("/{comparison}/result", summary="Win rate with its interval")
+def result(comparison: Number, web: WebOf, visitor: Admin) -> Any:
+    """Of model a; ties and "both bad" count half. The interval (95%) resamples prompts."""
+    found, tally = web.store.comparisons.get(comparison), web.store.comparisons.tally(comparison)
+    rate = win_rate_of(tally.outcomes, tally.clusters) if tally.outcomes else None
+    return {
+        "model_a": found.model_a,
+        "model_b": found.model_b,
+        "pairs": tally.pairs,
+        "votes": len(tally.outcomes),
+        "wins": tally.wins,
+        "losses": tally.losses,
+        "ties": tally.ties,
+        "both_bad": tally.both_bad,
+        "left_share": tally.left_share,
+        "win_rate": None if rate is None else rate.value,
+        "interval": None if rate is None else [rate.low, rate.high],
+    }
+
+
+@router.post("/{comparison}/close", summary="Take no further votes")
+def close(comparison: Number, web: WebOf, visitor: Admin) -> Any:
+    web.store.comparisons.close(comparison)
+    return {}
+
+
+async def _speaker(asking: Asking, web: Web, chosen: str | InRun, stack: AsyncExitStack) -> tuple[str, Speaker]:
+    if isinstance(chosen, str):
+        speaker = asking.speaker(chosen)
+        name = chosen
+    else:
+        stage = web.runs.get(chosen.run).stage(chosen.stage)
+        speaker = await asyncio.to_thread(lambda: web.shelf.speaker_of(model_folder(stage.folder)))
+        stack.callback(retire, speaker)
+        name = f"{chosen.run}/{chosen.stage}"
+    if not speaker.is_chat:
+        raise ConflictError(f"{name} continues texts and does not answer; compare models that hold conversations")
+    return name, speaker
+
+
+def _prompts(web: Web, body: NewComparison) -> list[Conversation]:
+    given: Sequence[Any] = body.prompts or []
+    if body.prompts is None:
+        tasks = web.store.tasks.all(kind="rank", limit=10_000)
+        given = [task.content["prompt"] for task in tasks]
+        secrets.SystemRandom().shuffle(given)
+    prompts = [Conversation.from_messages(prompt, where="a prompt to compare answers to") for prompt in given]
+    prompts = [prompt for prompt in prompts if prompt.last.role == "user"][: body.count]
+    if not prompts:
+        raise InputError("there is no prompt to compare answers to; give some, or queue tasks to rank")
+    return prompts
+
+
+async def _answers(
+    speaker: Speaker, prompts: Sequence[Conversation], body: NewComparison, seed: int
+) -> list[str]:
+    sampling = Sampling(temperature=body.temperature, max_tokens=body.max_tokens)
+    requests = [
+        Request(conversation=prompt, sampling=sampling, seed=own)
+        for prompt, own in zip(prompts, seeds_of(seed, len(prompts)), strict=True)
+    ]
+    said = [""] * len(requests)
+    answers = Answers(speaker, requests, Tally(0))
+    answers.start()
+    try:
+        async for arrival in answers.pieces():
+            if arrival is not None:
+                said[arrival[0]] += arrival[1].text
+    finally:
+        answers.close()
+    return said
+
+
+def _shown(web: Web, comparison: Comparison, person_id: int, *, with_models: bool) -> dict[str, Any]:
+    tally = web.store.comparisons.tally(comparison.id)
+    shown: dict[str, Any] = {
+        "id": id_of(comparison.id),
+        "name": comparison.name if with_models else f"Comparison {comparison.id}",  # the name may hold the models'
+        "pairs": tally.pairs,
+        "voted": web.store.comparisons.voted(comparison.id, person_id),
+        "closed": comparison.closed_at is not None,
+        "created_at": time_of(comparison.created_at),
+    }
+    if with_models:
+        shown |= {"model_a": comparison.model_a, "model_b": comparison.model_b, "votes": len(tally.outcomes)}
+    return shown

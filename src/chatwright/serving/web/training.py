@@ -1,0 +1,186 @@
+"""From a job to a recipe: what is trained on the store's rankings, beside which run, with which command.
+
+In: a job as an admin asked for it.  Out: a folder with the rankings, prompts and recipe, and the command that runs it.
+Nothing is trained here; `supervision.py` starts the process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatwright.disk import write_atomically
+from chatwright.errors import ConflictError, InputError, NotFoundError
+from chatwright.evaluation.run_files import StageRecord
+from chatwright.feedback.rankings import pairs
+from chatwright.feedback.stored import ranking_of, rankings_from_store
+from chatwright.serving.web.watching import RunFolder, RunFolders
+from chatwright.store.jobs import Job
+
+if TYPE_CHECKING:
+    from chatwright.store import Store
+
+__all__ = ["ENOUGH", "KINDS", "Known", "advice", "known_feedback", "prepare", "source_of"]
+
+KINDS = ("reward", "ppo", "loop")
+ENOUGH = 2000
+"""Comparisons from which on a reward model is usually worth training on."""
+KEPT = ("learning_rate", "batch", "optimizer", "context", "precision", "lora", "weights", "checkpointing")
+PPO_KEPT = (*KEPT, "iterations", "minibatches", "kl_coefficient", "max_tokens", "temperature", "kl_target", "patience")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the store holds to learn from."""
+
+    comparisons: int
+    """Pairs of answers that somebody put in order."""
+    rankings: int
+    simulated: int
+    """Of the rankings, those by a simulated labeler."""
+    demonstrations: int
+    waiting: int
+
+
+def known_feedback(store: Store) -> Known:
+    rows = store.feedback.rows(kinds=("ranking", "choice"))
+    ranked = [(row, ranking) for row in rows if (ranking := ranking_of(row)) is not None]
+    written = store.feedback.rows(kinds=("demonstration", "chat_rating"))
+    counts = store.feedback.counts()
+    return Known(
+        comparisons=sum(len(pairs(ranking)) for _, ranking in ranked),
+        rankings=len(ranked),
+        simulated=sum(row.simulated for row, _ in ranked),
+        demonstrations=sum(row.kind == "demonstration" or bool(row.content.get("good")) for row in written),
+        waiting=sum(own.get("waiting", 0) for own in counts.values()),
+    )
+
+
+def advice(known: Known) -> str:
+    """Whether training is worth it, in a sentence."""
+    if not known.comparisons:
+        return "There is no comparison to learn from yet: rank answers first, or let a simulated labeler fill in."
+    made_up = f" {known.simulated} of {known.rankings} rankings are simulated." if known.simulated else ""
+    if known.comparisons < ENOUGH:
+        return (
+            f"There are {known.comparisons:,} comparisons; some {ENOUGH:,} are usually needed before a reward model "
+            f"beats chance by much.{made_up}"
+        )
+    return f"There are {known.comparisons:,} comparisons, usually enough to begin with.{made_up}"
+
+
+def source_of(run: RunFolder) -> dict[str, bool]:
+    """Which parts for training a run holds."""
+    return {"sft": _last(run, "sft") is not None, "reward": _last(run, "reward") is not None}
+
+
+def prepare(job: Job, *, store: Store, runs: RunFolders) -> tuple[Path, Sequence[str]]:
+    """Write what a job needs into its folder; the folder, and the arguments of `chatwright`.
+
+    Raises InputError if the store holds nothing to train on, ConflictError if the run lacks a stage that is needed.
+    """
+    run = runs.get(str(job.settings["run"]))
+    folder = run.folder.parent / f"{run.folder.name}-{job.kind}-{job.id}"
+    brought = folder / "brought"
+    brought.mkdir(parents=True, exist_ok=True)
+    with_simulated = bool(job.settings.get("with_simulated", True))
+    found = rankings_from_store(store, brought / "rankings.jsonl", with_simulated=with_simulated)
+    tables = _tables(job.kind, run, brought)
+    recipe = brought / "recipe.toml"
+    write_atomically(recipe, _toml(folder.name, tables))
+    if job.kind != "ppo":
+        store.feedback.mark_trained(found.ids, folder.name)
+    chosen = [f"--set={name}={_value(value)}" for name, value in dict(job.settings.get("settings") or {}).items()]
+    return folder, ["run", recipe.as_posix(), "--out", folder.as_posix(), *chosen]
+
+
+def _tables(kind: str, run: RunFolder, brought: Path) -> dict[str, dict[str, Any]]:
+    policy = _needed(run, "sft")
+    tables: dict[str, dict[str, Any]] = {}
+    rankings = (brought / "rankings.jsonl").as_posix()
+    before = _last(run, "reward")
+    if kind in ("reward", "loop"):
+        kept = {name: before.config[name] for name in KEPT if name in before.config} if before else {}
+        tables["reward"] = {"model": policy.folder.as_posix(), "rankings": rankings, **_plain(kept)}
+    if kind in ("ppo", "loop"):
+        asked = _write_prompts(brought)
+        earlier = _last(run, "ppo")
+        kept = {name: earlier.config[name] for name in PPO_KEPT if name in earlier.config} if earlier else {}
+        reward = {} if kind == "loop" else {"reward": _needed(run, "reward").folder.as_posix()}
+        tables["ppo"] = {"policy": policy.folder.as_posix(), **reward, "prompts": asked, **_plain(kept)}
+    return tables
+
+
+def _write_prompts(brought: Path) -> str:
+    """The prompts of the rankings, each once: what people asked is what PPO practises on."""
+    lines = (brought / "rankings.jsonl").read_text(encoding="utf-8").splitlines()
+    prompts = dict.fromkeys(json.dumps({"prompt": json.loads(line)["prompt"]}, ensure_ascii=False) for line in lines)
+    path = brought / "prompts.jsonl"
+    write_atomically(path, "".join(f"{prompt}\n" for prompt in prompts))
+    return path.as_posix()
+
+
+def _needed(run: RunFolder, kind: str) -> StageRecord:
+    found = _last(run, kind)
+    if found is None:
+        raise ConflictError(f"the run {run.name} has no complete {kind} stage to begin with; choose another run")
+    return found
+
+
+def _last(run: RunFolder, kind: str) -> StageRecord | None:
+    """The stage of this kind that later ones go on from: named like its kind if there is one, else the last."""
+    found = [stage for stage in run.stages if stage.kind == kind and stage.complete]
+    return next((stage for stage in found if stage.name == kind), found[-1] if found else None)
+
+
+# -- TOML, as far as settings need it --
+
+
+def _toml(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = ["# Written by chatwright serve for a job.", f"name = {_value(name)}", ""]
+    for table, values in tables.items():
+        lines += [f"[{table}]", *(f"{key} = {_value(value)}" for key, value in values.items()), ""]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, bool | int | float | str):
+        return json.dumps(value, ensure_ascii=True)  # JSON's numbers, truths and strings are TOML's as well
+    raise InputError(f"the setting {value!r} is neither a number, a text nor a list of these")
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a recipe can hold: TOML knows no null."""
+    return {name: value for name, value in values.items() if value is not None and value != {}}
+
+
+def accuracy_of(run: RunFolder) -> dict[str, Any] | None:
+    """What the reward model of a run reached on answers that it had not seen."""
+    stage = _last(run, "reward")
+    if stage is None:
+        return None
+    summary = stage.summary
+    if summary.get("accuracy") is None:
+        return None
+    return {
+        "run": run.name,
+        "accuracy": summary["accuracy"],
+        "interval": [summary.get("accuracy_low"), summary.get("accuracy_high")],
+        "comparisons": summary.get("comparisons"),
+    }
+
+
+def find_run(runs: RunFolders, folder: str) -> RunFolder | None:
+    """The run in a folder, if it is watched."""
+    try:
+        found = [run for run in runs.all() if run.folder.as_posix() == folder]
+    except NotFoundError:
+        return None
+    return found[0] if found else None
