@@ -28,7 +28,7 @@ def scored_of(piece: Piece) -> Iterator[Scored]:
 
 def shown_token(tokenizer: Tokenizer, token: int) -> str:
     """A token as text; a part of a letter as OpenAI shows it, `bytes:\\xe2\\x80`, so that parts stay distinct."""
-    own = tokenizer.decode_bytes([token])
+    own = tokenizer.joined([token])
     try:
         return own.decode("utf-8") or tokenizer.name(token)
     except UnicodeDecodeError:
@@ -43,7 +43,7 @@ def chat_entries(tokenizer: Tokenizer, scored: Sequence[Scored]) -> list[dict[st
     """`logprobs.content` of a chat: every token with its bytes and its alternatives."""
 
     def entry(token: int, logp: float | None) -> dict[str, Any]:
-        own = tokenizer.decode_bytes([token])
+        own = tokenizer.joined([token])
         return {
             "token": shown_token(tokenizer, token),
             "logprob": LOWEST_LOGP if logp is None else _finite(logp),
@@ -69,7 +69,7 @@ class Offsets:
     def of(self, token: int) -> int:
         """The offset of the next token. A token inside a letter begins where the letter does."""
         here = self.characters
-        self.characters += len(self._decoder.decode(self.tokenizer.decode_bytes([token])))
+        self.characters += len(self._decoder.decode(self.tokenizer.joined([token])))
         return here
 
 

@@ -40,7 +40,7 @@ async def tokenize(body: TokenizeBody, asking: AskingOf) -> Any:
         control = _control(tokenizer, body.prompt)
         tokens = await asyncio.to_thread(tokenizer.encode, body.prompt) if control is None else [control]
         if body.add_special_tokens is not False and control is None:
-            tokens = [tokenizer.begin, *tokens]
+            tokens = [*tokenizer.opening, *tokens]
     strings = [shown_token(tokenizer, token) for token in tokens] if body.return_token_strs else None
     return {"count": len(tokens), "max_model_len": speaker.context, "tokens": tokens, "token_strs": strings}
 
@@ -69,7 +69,7 @@ async def tokenizer_info(asking: AskingOf, model: str | None = None) -> Any:
         "pad_token": tokenizer.name(tokenizer.pad),
         "vocab_size": tokenizer.size,
         "model_max_length": speaker.context,
-        "add_bos_token": True,
+        "add_bos_token": bool(tokenizer.opening),
     }
 
 

@@ -53,7 +53,7 @@ export function between(low: Colour, high: Colour, share: number): Colour {
 
 /** Draw into a canvas after each render in which one of `reasons` changed. */
 export function useDrawing(
-  ref: RefObject<HTMLCanvasElement>,
+  ref: RefObject<HTMLCanvasElement | null>,
   draw: (canvas: HTMLCanvasElement) => void,
   reasons: readonly unknown[],
 ): void {
@@ -63,7 +63,7 @@ export function useDrawing(
 }
 
 /** The inner width of an element, kept up to date. */
-export function useInnerWidth(ref: RefObject<HTMLElement>, first = 640): number {
+export function useInnerWidth(ref: RefObject<HTMLElement | null>, first = 640): number {
   const [width, setWidth] = useState(first);
   useLayoutEffect(() => {
     const element = ref.current;

@@ -1,4 +1,5 @@
 // The explain page: a text at the top, its tokens below, and one look at a time.
+import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { report } from "../../parts/notices";
 import { walk } from "../../parts/roving";
@@ -32,7 +33,7 @@ import { say } from "./words";
 import "../../parts/panels.css";
 import "./explain.css";
 
-const VIEWS: Record<View, () => preact.JSX.Element> = {
+const VIEWS: Record<View, ComponentType> = {
   attention: Attention,
   numbers: Numbers,
   lens: LensTable,
