@@ -17,9 +17,10 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from chatwright.evaluation.scoring import Reward
 from chatwright.generation.engine import Answer
 from chatwright.stages.evaluate import EvaluateConfig, evaluate
-from chatwright.stages.ppo import PPOConfig, Reward, ppo
+from chatwright.stages.ppo import PPOConfig, ppo
 from chatwright.text.conversation import Conversation
 from chatwright.text.records import read_prompts
 from chatwright.village import Judge

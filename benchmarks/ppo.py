@@ -26,7 +26,8 @@ from chatwright.generation.engine import Engine
 from chatwright.models.heads import as_scalar_model, count_parameters
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.optimizers import Optimizer, Schedule
-from chatwright.training.policy_optimisation import Networks, learn, weigh
+from chatwright.training.policy_networks import Networks
+from chatwright.training.policy_optimisation import learn, weigh
 from chatwright.training.rollouts import collate, sequence_scores
 
 REFERENCE = (

@@ -116,9 +116,9 @@ def test_a_model_that_fails_is_told_and_what_it_said_is_kept(client: httpx.Clien
 
 
 def test_the_oldest_turns_are_dropped_where_there_is_no_room(client: httpx.Client) -> None:
-    chat, parent = begun(client, "the quick brown fox jumps over the lazy dog " * 3)
+    chat, parent = begun(client, "the quick brown fox jumps over the lazy dog")
     parent = answer(client, chat, parent, sampling={"max_tokens": 8})[0]["message_ids"][0]
-    body = {"parent": parent, "role": "user", "content": "the lazy dog " * 4}
+    body = {"parent": parent, "role": "user", "content": "the lazy dog " * 3}
     question = client.post(f"/chats/{chat}/messages", json=body).json()["id"]
     facts = answer(client, chat, question, sampling={"max_tokens": 30})[0]["context"]
     assert facts["turns_dropped"] == 2 and facts["room"] >= 15
@@ -197,8 +197,7 @@ def test_history_pages_searches_renames_and_deletes(client: httpx.Client) -> Non
         begun(client, f"question {number} about Grüße")
     page = client.get("/chats?limit=2&offset=1").json()
     assert [chat["title"][:10] for chat in page["chats"]] == ["question 3", "question 2"] and page["more"]
-    found = client.get("/chats", params={"search": "grüsse 4"}).json()
-    assert found["chats"] == [] or len(found["chats"]) == 1
+    assert client.get("/chats", params={"search": "grüße nobody"}).json()["chats"] == []
     chat = client.get("/chats", params={"search": "GRÜßE 4"}).json()["chats"][0]["id"]
     assert client.patch(f"/chats/{chat}", json={"title": "Neu"}).json()["title"] == "Neu"
     assert client.delete(f"/chats/{chat}").status_code == 204

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,9 +27,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     models = {folder / "a": MODEL, folder / "b": recurrent}
     cards = {"runs/a": card(folder / "a"), "old": card(folder / "b")}
     speakers: Any = {"runs/a": Scripted(context=300), "old": Scripted(), CHAT: Scripted()}
-    with open_store(folder / "a.db") as store:
-        with site(store, speakers, cards=cards, load_inside=lambda path: models[path]) as found:
-            yield found
+    parts: Any = {"cards": cards, "load_inside": lambda path: models[path]}
+    with open_store(folder / "a.db") as store, site(store, speakers, **parts) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -30,13 +30,13 @@ class Site:
         self.open_clients: list[httpx.Client] = []
 
     def client(self, **headers: str) -> httpx.Client:
-        """Somebody who is not signed in. Cookies are sent as to a proxy that speaks TLS."""
+        """Somebody who is not signed in."""
         client = httpx.Client(base_url=self.address + API, timeout=30, headers=headers)
         self.open_clients.append(client)
         return client
 
     def person(self, role: str, name: str = "") -> httpx.Client:
-        """Somebody with an account of this role, signed in. `.headers` hold the session, whatever the cookie's flags."""
+        """Somebody with an account of this role, signed in."""
         name = name or f"{role} {len(self.store.people.all())}"
         self.store.people.add(name, PASSWORD, role=role)  # type: ignore[arg-type]
         return self.signed_in(name)

@@ -69,9 +69,10 @@ def chat_command(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if (given.folder is None) == (given.server is None) or (given.model and given.server is None):
         parser.error("give either the folder of a MODEL, or --server URL with --model NAME")
-    from chatwright.terminal import open_voice, remote_default, remote_opener, talk
+    from chatwright.terminal import Opener, open_voice, remote_default, remote_opener, talk
 
-    opener, path = open_voice, given.folder
+    opener: Opener = open_voice
+    path = given.folder
     if given.server is not None:
         path = Path(given.model or remote_default(given.server))
         opener = remote_opener(given.server)

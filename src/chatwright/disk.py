@@ -115,6 +115,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return read
 
 
+def json_or_nothing(path: Path) -> dict[str, Any]:
+    """The JSON object of a file that is only shown: an absent, torn or other file has nothing to show."""
+    try:
+        return read_json(path)
+    except (ArtefactError, OSError):
+        return {}
+
+
 def require(*, memory_bytes: int = 0, disk_bytes: int = 0, where: Path) -> None:
     """Raise ResourceError unless this much memory is free, and this much room on the disk that holds `where`."""
     free_memory = available_memory()

@@ -2,10 +2,13 @@
 
 In: a recipe, overrides (`table.key=value`), the folder its results go to.  Out: a `Recipe` whose steps hold complete
 config objects, with parents found and files known to exist; or one ConfigError that lists every mistake, one a line.
+
+The words "village" and "store" stand for files: what the town wrote, and what people judged and wrote in the store.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +23,8 @@ from chatwright.text.files import files_of
 
 COMMON = ("seed", "threads", "device", "precision")  # keys at the top that every stage with such a setting takes over
 VARIABLES = ("data", "base")  # texts at the top that stand for {data} and {base} in every path
-TOP = (*COMMON, "name", *VARIABLES)
+PLACES = ("store", "with_simulated")  # the database of what people judged; whether simulated rows of it count
+TOP = (*COMMON, "name", *VARIABLES, *PLACES)
 NOT_STAGES = ("village", "rates")
 VILLAGE_FILES = {
     "texts": "texts.jsonl",
@@ -31,6 +35,14 @@ VILLAGE_FILES = {
     "judge": "",
 }
 VILLAGE_PROMPTS = {"collect": "prompts-ranking.jsonl", "ppo": "prompts-ppo.jsonl", "evaluate": "prompts-test.jsonl"}
+STORE_FILES = {
+    "rankings": "rankings.jsonl",
+    "conversations": "demonstrations.jsonl",
+    "demonstrations": "demonstrations.jsonl",
+    "prompts": "prompts.jsonl",
+    "validation_prompts": "prompts.jsonl",
+}
+STORE_QUESTIONS = "questions.jsonl"  # prompts of `collect`, where nothing is trained on them
 FILES = (
     "texts",
     "conversations",
@@ -49,6 +61,10 @@ class Step:
     stage: str
     config: Any
     parents: Mapping[str, tuple[str, ...]]
+    reads: tuple[str, ...] = ()
+    """Files of the store that it reads."""
+    queue: int = 0
+    """Of `collect`: how many people shall rank each prompt's answers; 0: nobody is asked."""
 
     @property
     def entry(self) -> StageEntry:
@@ -63,6 +79,9 @@ class Recipe:
     steps: tuple[Step, ...]
     village: Any
     rates: Rates
+    store: str = ""
+    """Path or URL of the store; it may hold a password."""
+    with_simulated: bool = True
 
 
 def read_recipe(path: Path, *, out: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -106,7 +125,8 @@ def _override(tables: dict[str, Any], setting: str) -> None:
             known = [name for name, value in table.items() if isinstance(value, dict)]
             raise ConfigError(f"--set {setting}: there is no table {part!r}; {nearest(part, known)}")
         table = table[part]
-    table[key] = str(value) if key in VARIABLES and not outer and not isinstance(table.get(key), dict) else value
+    is_text = key in (*VARIABLES, "store") and not outer and not isinstance(table.get(key), dict)
+    table[key] = str(value) if is_text else value
 
 
 class _Reader:
@@ -118,6 +138,7 @@ class _Reader:
         self.tables = {key: value for key, value in tables.items() if isinstance(value, dict)}
         self.kinds: dict[str, str] = {}  # of the tables read so far, in order
         self.earlier: dict[str, str] = {}  # the same without the table that is being read
+        self.reads: list[str] = []  # files of the store that the table reads
         self.is_incomplete = False  # a table's stage is unknown: what others lack may be only that
         self.problems: list[str] = []
 
@@ -128,6 +149,8 @@ class _Reader:
         for key, value in (("name", name), *((key, self.top.get(key, key)) for key in VARIABLES)):
             if not isinstance(value, str):
                 self.problems.append(f"{self._where('', key)}: {key} is {value!r}; it must be text in quotes")
+        if not isinstance(self.top.get("with_simulated", True), bool):
+            self.problems.append(f"{self._where('', 'with_simulated')}: with_simulated must be true or false")
         village = self._guarded(self._village)
         rates = self._guarded(lambda: self._built(Rates, "rates", self.tables.get("rates", {})))
         names = [table for table in self.tables if table not in NOT_STAGES]
@@ -136,7 +159,14 @@ class _Reader:
         steps = [self._guarded(lambda table=table: self._step(table)) for table in names]  # type: ignore[misc]
         if self.problems:
             raise ConfigError("\n".join(self.problems))
-        return Recipe(str(name), tuple(step for step in steps if step is not None), village, rates or Rates())
+        return Recipe(
+            str(name),
+            tuple(step for step in steps if step is not None),
+            village,
+            rates or Rates(),
+            store=self._place(),
+            with_simulated=bool(self.top.get("with_simulated", True)),
+        )
 
     def _guarded(self, read: Callable[[], Any]) -> Any:
         try:
@@ -180,19 +210,24 @@ class _Reader:
             raise ConfigError(
                 f"{self._where(table, 'stage')}: no stage is called {stage!r}; {remedy}{nearest(str(stage), STAGES)}"
             )
-        self.earlier, self.kinds = dict(self.kinds), {**self.kinds, table: stage}
+        if table == "store":
+            raise ConfigError(
+                f"{self._where(table, '')}: store/ holds what is taken from the store; choose another name"
+            )
+        self.earlier, self.kinds, self.reads = dict(self.kinds), {**self.kinds, table: stage}, []
         if "out" in values:
             raise ConfigError(
                 f"{self._where(table, 'out')}: out is given on the command line; the folder is named {table}"
             )
         kind = STAGES[stage].config_class()
         known = {field.name for field in fields(kind)}
+        queue = self._queue(table, values.pop("queue")) if stage == "collect" and "queue" in values else 0
         parents = self._parents(table, stage, known, values)
         self._fill_in_files(table, stage, values)
         common = {key: self.top[key] for key in COMMON if key in known and key in self.top}
         config = self._built(kind, table, {**common, **values, "out": (self.out / table).as_posix()})
         self._check_files(table, values)
-        return Step(table, stage, config, parents)
+        return Step(table, stage, config, parents, tuple(dict.fromkeys(self.reads)), queue)
 
     # -- parents: settings that take the folder of an earlier stage
 
@@ -270,6 +305,8 @@ class _Reader:
                     f"it takes a {kinds} stage"
                 )
             return (self.out / name / need.file).as_posix() if need.file else (self.out / name).as_posix()
+        if name == "store" and key in STORE_FILES:
+            return self._stored(table, key, STORE_FILES[key])
         path = self._with_data(name)
         is_pattern = key in FILES and any(sign in path for sign in "*?[")  # `_check_files` looks at what it matches
         if not is_pattern and not Path(path).exists():
@@ -301,12 +338,46 @@ class _Reader:
             }
         if not isinstance(value, str):
             return value
+        if value == "store" and key in STORE_FILES:
+            is_question = stage == "collect" and key == "prompts"
+            return self._stored(table, key, STORE_QUESTIONS if is_question else STORE_FILES[key])
         file = VILLAGE_PROMPTS.get(stage) if key == "prompts" else VILLAGE_FILES.get(key)
         if value != "village" or file is None:
             return self._with_data(value)
         if "village" not in self.tables:
             raise ConfigError(f'{self._where(table, key)}: {key} = "village" needs a [village] table in the recipe')
         return (self.out / "village" / file).as_posix()
+
+    # -- the store: what people judged and wrote
+
+    def _place(self) -> str:
+        return str(self.top.get("store") or os.environ.get("CHATWRIGHT_STORE") or "")
+
+    def _stored(self, table: str, key: str, file: str) -> str:
+        """The path of a file that will hold rows of the store."""
+        self._check_store(table, key)
+        self.reads.append(file)
+        return (self.out / "store" / file).as_posix()
+
+    def _check_store(self, table: str, key: str) -> None:
+        place, where = self._place(), self._where(table, key)
+        if not isinstance(self.top.get("store", ""), str):
+            raise ConfigError(f"{self._where('', 'store')}: store must be a path or an address, in quotes")
+        if not place:
+            raise ConfigError(
+                f'{where}: {key} needs a store; write store = "chatwright.db" at the top, or --set store=PLACE'
+            )
+        if "://" not in place and not Path(place).is_file():
+            # Opening it would make an empty one, and hide the mistake.
+            raise ConfigError(f"{where}: there is no store {place}; name the one that `chatwright serve` uses")
+
+    def _queue(self, table: str, value: Any) -> int:
+        if isinstance(value, bool) and not value:
+            return 0
+        self._check_store(table, "queue")
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{self._where(table, 'queue')}: queue is {value!r}; write true, or how many rank each")
+        return int(value)
 
     def _check_files(self, table: str, values: Mapping[str, Any]) -> None:
         for key in FILES:

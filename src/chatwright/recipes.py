@@ -1,15 +1,16 @@
 """Recipes: one TOML file, one table per stage in order; running one leaves a folder per stage, a summary and a report.
 
-In: a recipe, overrides (`table.key=value`).  Out: `<run>/<table>/` for every table, `village/`, `recipe.json`,
-`report.html` and, last, `summary.json`. Everything is checked before the first stage starts. Running a recipe again
-skips stages that are complete, goes on with the one that broke off and says why it does one anew.
+In: a recipe, overrides (`table.key=value`).  Out: `<run>/<table>/` for every table, `village/`, `store/` (what was
+taken from it), `recipe.json`, `report.html` and, last, `summary.json`. Everything is checked before the first stage
+starts. Running a recipe again skips stages that are complete, goes on with the one that broke off and says why it does
+one anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatwright.disk import to_json, write_atomically
 from chatwright.errors import ConfigError
@@ -17,6 +18,9 @@ from chatwright.recipe_file import Recipe, Step, read_recipe
 from chatwright.registry import STAGES, nearest
 from chatwright.runs import hold, open_stage, using_rates
 from chatwright.summary import summarize
+
+if TYPE_CHECKING:
+    from chatwright.feedback.lessons import Lessons
 
 __all__ = ["STAGES", "Recipe", "Step", "read_recipe", "run_recipe"]
 
@@ -34,13 +38,20 @@ def run_recipe(path: Path, *, out: Path, settings: Sequence[str] = (), until: st
         summary = out / "summary.json"
         earlier = summary.read_bytes() if summary.is_file() else b""
         before = [_done(out / step.table) for step in recipe.steps]
+        lessons = _take_lessons(recipe, steps, out, anew=earlier != b"")
         summary.unlink(missing_ok=True)  # never beside stages that are being done anew, or have failed
         write_atomically(out / "recipe.json", to_json(_described(recipe)))
         with using_rates(recipe.rates):
             if recipe.village is not None:
                 _write_village(recipe.village, out / "village")
             for step in steps:
-                step.entry.run(step.config)
+                folder = step.entry.run(step.config)
+                if lessons is not None and step.reads:
+                    lessons.learned(step.reads)
+                if lessons is not None and step.queue:
+                    lessons.queue(folder / "answers.jsonl", overlap=step.queue)
+            if lessons is not None and len(steps) == len(recipe.steps):
+                lessons.settled()
         is_unchanged = earlier != b"" and before == [_done(out / step.table) for step in recipe.steps]
         if is_unchanged and (out / "report.html").is_file():
             write_atomically(summary, earlier)
@@ -53,6 +64,19 @@ def run_recipe(path: Path, *, out: Path, settings: Sequence[str] = (), until: st
     finally:
         lock.release()
     return out
+
+
+def _take_lessons(recipe: Recipe, steps: Sequence[Step], out: Path, *, anew: bool) -> Lessons | None:
+    """Write what these steps read of the store, and tell it when they have; None if they have nothing to do with it."""
+    names = tuple(dict.fromkeys(name for step in steps for name in step.reads))
+    if not names and not any(step.queue for step in steps):
+        return None
+    from chatwright.feedback.lessons import Lessons
+
+    lessons = Lessons(recipe.store, out / "store", out.resolve().name, recipe.with_simulated)
+    if names:
+        lessons.take(names, anew=anew)
+    return lessons
 
 
 def _done(folder: Path) -> bytes:

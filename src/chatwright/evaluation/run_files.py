@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatwright.disk import json_or_nothing
 from chatwright.errors import InputError
 from chatwright.evaluation.intervals import is_number
 
@@ -77,7 +78,7 @@ def read_run(folder: Path) -> Run:
     if not stages:
         raise InputError(f"{folder} holds no stage folder; give the folder that `chatwright run ... --out` wrote")
     stages.sort(key=lambda stage: (str(stage.origin.get("started_at", "~")), _rank(stage.kind), stage.name))
-    return Run(folder, tuple(stages), _object(folder / "summary.json"))
+    return Run(folder, tuple(stages), json_or_nothing(folder / "summary.json"))
 
 
 def _is_stage(path: Path) -> bool:
@@ -89,26 +90,17 @@ def _rank(kind: str) -> int:
 
 
 def _stage(folder: Path) -> StageRecord:
-    origin = _object(folder / "origin.json")
+    origin = json_or_nothing(folder / "origin.json")
     return StageRecord(
         name=folder.name,
         kind=str(origin.get("stage") or folder.name),
         folder=folder,
         complete=(folder / "done.json").is_file(),
-        config=_object(folder / "config.json"),
+        config=json_or_nothing(folder / "config.json"),
         origin=origin,
-        receipt=_object(folder / "receipt.json"),
+        receipt=json_or_nothing(folder / "receipt.json"),
         metrics=tuple(_lines(folder / "metrics.jsonl")),
     )
-
-
-def _object(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; an absent or damaged file has nothing to show."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -128,4 +120,4 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def results_of(stage: StageRecord) -> dict[str, Any]:
     """What the evaluate stage measured, from its `results.json`."""
-    return _object(stage.folder / "results.json")
+    return json_or_nothing(stage.folder / "results.json")

@@ -1,1 +1,1 @@
-"""Looking inside a Transformer: attention, logit lens, attribution, ablation, embeddings. Nothing here is an explanation."""
+"""A look inside a Transformer: attention, logit lens, attribution, ablation, embeddings. None of it explains the model."""

@@ -210,6 +210,7 @@ def _distribution(logits: Tensor, top: int) -> Distribution:
     shares = logps.exp()
     entropy = float(-(shares * logps).nan_to_num(0.0).sum()) / log(2)
     values, ids = logps.topk(min(max(top, 1), len(logps)))
-    found = [Likely(token, float(logits[token]), float(logp.exp())) for token, logp in zip(ids.tolist(), values, strict=True)]
+    listed = zip(ids.tolist(), values, strict=True)
+    found = [Likely(token, float(logits[token]), float(logp.exp())) for token, logp in listed]
     rest = max(0.0, 1.0 - sum(each.probability for each in found))
     return Distribution(tuple(found), rest, max(0.0, entropy))

@@ -248,8 +248,8 @@ CHANCE, LEAST_GOLD, MUCH_FASTER, MOST_FIRST = 0.5, 0.6, 0.25, 0.8
 def outliers(agreement: Agreement) -> list[Outlier]:
     """People whose judgements stand out. They may be right: this says whom to ask, not whom to throw out.
 
-    Reasons: worse than chance against others, little better against known answers, a quarter of the usual time, or nearly
-    always the first answer; each only once there is enough to tell.
+    Reasons: worse than chance against others, little better against known answers, a quarter of the usual time, or
+    nearly always the first answer; each only once there is enough to tell.
     """
     times = [labeler.seconds for labeler in agreement.labelers if labeler.seconds is not None]
     usual = median(times) if len(times) >= 3 else None

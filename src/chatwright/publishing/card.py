@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chatwright.disk import readable
+from chatwright.disk import json_or_nothing, readable
 from chatwright.models.transformer import TransformerConfig
 
 __all__ = ["model_card"]
@@ -73,7 +73,7 @@ def _stages(stage: Path | None) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     waiting, seen = [stage] if stage else [], set()
     while waiting:
         folder = waiting.pop(0)
-        origin = _read(folder / "origin.json")
+        origin = json_or_nothing(folder / "origin.json")
         if folder in seen or not origin:
             continue
         seen.add(folder)
@@ -99,7 +99,7 @@ def _costs(stage: Path | None) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     for folder, _ in _stages(stage):
-        receipt = _read(folder / "receipt.json")
+        receipt = json_or_nothing(folder / "receipt.json")
         if receipt:
             rows.append(f"| {folder.name} | {' | '.join(_receipt(receipt))} |")
     return rows if len(rows) > 2 else ["No receipt lies beside the model."]
@@ -124,7 +124,7 @@ def _receipt(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def _evaluation(stage: Path | None) -> list[str]:
-    results = _read(stage.parent / "evaluate" / "results.json") if stage else {}
+    results = json_or_nothing(stage.parent / "evaluate" / "results.json") if stage else {}
     every = results.get("evaluation")
     own = every.get(stage.name) if stage and isinstance(every, dict) else None
     if not isinstance(own, dict):
@@ -145,11 +145,3 @@ def _licence(imported: Mapping[str, Any] | None) -> str:
         return "Trained from nothing: the terms of the data above, and what its owner says."
     name = imported.get("licence") or "not stated by the folder that was imported; ask its publisher"
     return f"The base, {imported.get('source')}, comes under: {name}. Its terms bind this model too."
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}

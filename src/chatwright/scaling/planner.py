@@ -7,6 +7,7 @@ Checked against published figures in `tests/test_scaling_planner.py`; nothing he
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -260,22 +261,7 @@ def plan(question: Question) -> Plan:
         flops_published=(6 * products + shape.attention_flops(context, causal=False)) * tokens,
         flops=flops[question.flops],
         seconds=seconds,
-        layouts=tuple(
-            (
-                layout,
-                memory_of(
-                    shape,
-                    layout,
-                    parameters=parameters,
-                    tokens=context,
-                    rows=question.microbatch,
-                    precision=question.precision,
-                    optimizer=question.optimizer,
-                    recompute=question.recompute,
-                ),
-            )
-            for layout in _layouts(question, shape)
-        ),
+        layouts=tuple(_with_memory(question, shape, parameters=parameters, context=context)),
         energy=energy_of(
             question.count * seconds / 3600, watts=device.watts, pue=question.pue, grid=grid_named(question.grid)
         ),
@@ -294,6 +280,24 @@ def plan(question: Question) -> Plan:
             reserve_gb=question.reserve_gb,
         ),
     )
+
+
+def _with_memory(
+    question: Question, shape: Shape, *, parameters: float, context: int
+) -> Iterator[tuple[Layout, Memory]]:
+    """The layouts to compare, with what a device holds in each."""
+    for layout in _layouts(question, shape):
+        memory = memory_of(
+            shape,
+            layout,
+            parameters=parameters,
+            tokens=context,
+            rows=question.microbatch,
+            precision=question.precision,
+            optimizer=question.optimizer,
+            recompute=question.recompute,
+        )
+        yield layout, memory
 
 
 def _device(question: Question) -> Device:

@@ -85,14 +85,17 @@ def create_app(
         app.include_router(router)
     app.include_router(operations.page_router)
     _say_400(app)
-    # The last one added is the outermost.
+    _surround(app, service, (key_authenticator(store), *authenticators), ("/health", *open_paths))
+    return app
+
+
+def _surround(
+    app: FastAPI, service: Service, authenticators: Sequence[Authenticator], open_paths: Sequence[str]
+) -> None:
+    """What a request passes before it comes to a route; the last one added is the outermost."""
+    settings = service.settings
     app.add_middleware(BodyLimit, settings=settings)
-    app.add_middleware(
-        Guard,
-        settings=settings,
-        authenticators=(key_authenticator(store), *authenticators),
-        open_paths=("/health", *open_paths),
-    )
+    app.add_middleware(Guard, settings=settings, authenticators=tuple(authenticators), open_paths=tuple(open_paths))
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -101,8 +104,7 @@ def create_app(
             allow_headers=["authorization", "content-type"],
             expose_headers=["x-request-id", "retry-after"],
         )
-    app.add_middleware(Outermost, settings=settings, metrics=metrics)
-    return app
+    app.add_middleware(Outermost, settings=settings, metrics=service.metrics)
 
 
 def _say_400(app: FastAPI) -> None:

@@ -134,57 +134,7 @@ def pretrain(config: PretrainConfig) -> Path:
         training = TokenFile.open(config.tokens, "train")
         batches = TokenWindows(training.tokens, context=config.window, batch=config.batch, seed=config.seed)
         require(memory_bytes=_memory(config, model), disk_bytes=count_parameters(model) * 20, where=run.folder)
-
-        width = model.backbone.width
-        schedule = Schedule(steps=config.steps, warmup=round(config.warmup * config.steps), final=0.05)
-        rate = config.rate(width)
-        optimizer = Optimizer(
-            [model],
-            schedule,
-            kind=config.optimizer,
-            learning_rate=rate,
-            matrix_learning_rate=config.matrix_learning_rate or 2.5 * rate,
-            weight_decay=config.weight_decay,
-        )
-        start = 0
-        untrained = None
-        if (latest := run.latest()) is not None:
-            start = latest[0]
-            state, _ = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
-            untrained = state["untrained"]
-        else:
-            untrained = _held_out(config, model, tokenizer, "validation", world)["value"]
-
-        flops = training_flops_per_token(model, config.window)
-        for step in train_steps(
-            model,
-            batches,
-            language_loss,
-            optimizer,
-            until=config.steps,
-            after=start,
-            world=world,
-            accumulate=config.accumulate,
-        ):
-            run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
-            if step.number % 10 == 0 or step.number == config.steps:
-                run.log(
-                    step.number,
-                    loss=step.loss,
-                    tokens=run.meter.tokens,
-                    tokens_per_second=run.meter.tokens / max(run.meter.seconds, 1e-9),
-                    learning_rate=step.learning_rate,
-                    gradient_norm=step.gradient_norm,
-                )
-                run.progress(step.number, config.steps, loss=step.loss)
-            if step.number % config.evaluate_every == 0 and step.number < config.steps:
-                held_out = _held_out(config, model, tokenizer, "validation", world, documents=200)["value"]
-                run.log(step.number, validation_bits_per_byte=held_out)
-                _sample(run, model, tokenizer, world, step.number)
-            if run.should_save(step.number):
-                with run.checkpoint(step.number) as folder:
-                    write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"untrained": untrained})
-
+        untrained = _learn(config, model, tokenizer, batches, run, world)
         seconds = run.meter.seconds  # of training: what follows is measuring
         validation = _held_out(config, model, tokenizer, "validation", world)
         test = _held_out(config, model, tokenizer, "test", world)
@@ -207,6 +157,66 @@ def pretrain(config: PretrainConfig) -> Path:
         return run.finish(
             summary=summary, tokens_per_second=run.meter.tokens / seconds, epochs=_epochs(config, batches)
         )
+
+
+def _learn(
+    config: PretrainConfig,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    batches: TokenWindows,
+    run: StageFolder,
+    world: World,
+) -> float:
+    """All steps, from the latest checkpoint on; returns the untrained model's bits per byte on validation documents."""
+    optimizer = _optimizer(config, model)
+    if (latest := run.latest()) is not None:
+        start = latest[0]
+        state, _ = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
+        untrained = float(str(state["untrained"]))
+    else:
+        start, untrained = 0, _held_out(config, model, tokenizer, "validation", world)["value"]
+    flops = training_flops_per_token(model, config.window)
+    for step in train_steps(
+        model,
+        batches,
+        language_loss,
+        optimizer,
+        until=config.steps,
+        after=start,
+        world=world,
+        accumulate=config.accumulate,
+    ):
+        run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
+        if step.number % 10 == 0 or step.number == config.steps:
+            run.log(
+                step.number,
+                loss=step.loss,
+                tokens=run.meter.tokens,
+                tokens_per_second=run.meter.tokens / max(run.meter.seconds, 1e-9),
+                learning_rate=step.learning_rate,
+                gradient_norm=step.gradient_norm,
+            )
+            run.progress(step.number, config.steps, loss=step.loss)
+        if step.number % config.evaluate_every == 0 and step.number < config.steps:
+            held_out = _held_out(config, model, tokenizer, "validation", world, documents=200)["value"]
+            run.log(step.number, validation_bits_per_byte=held_out)
+            _sample(run, model, tokenizer, world, step.number)
+        if run.should_save(step.number):
+            with run.checkpoint(step.number) as folder:
+                write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"untrained": untrained})
+    return untrained
+
+
+def _optimizer(config: PretrainConfig, model: LanguageModel) -> Optimizer:
+    rate = config.rate(model.backbone.width)
+    return Optimizer(
+        [model],
+        Schedule(steps=config.steps, warmup=round(config.warmup * config.steps), final=0.05),
+        kind=config.optimizer,
+        learning_rate=rate,
+        matrix_learning_rate=config.matrix_learning_rate or 2.5 * rate,
+        weight_decay=config.weight_decay,
+    )
 
 
 def _model(config: PretrainConfig, world: World) -> tuple[LanguageModel, Tokenizer]:

@@ -26,13 +26,13 @@ from chatwright.feedback.rankings import Ranking, RankingSource, pairs, read_ran
 from chatwright.models.heads import ScalarModel, as_scalar_model
 from chatwright.models.held import Weights
 from chatwright.models.lora import LoRA, scalar_beside
-from chatwright.runs import open_stage
+from chatwright.runs import StageFolder, open_stage
 from chatwright.text.conversation import Conversation, fit, render
 from chatwright.text.files import files_of_all, names_of
 from chatwright.text.records import ConversationSource, read_conversations
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import permutation
-from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.best_weights import BestWeights
 from chatwright.training.learner import (
     check,
     learner,
@@ -159,53 +159,15 @@ def train_reward(config: RewardConfig) -> Path:
             disk_bytes=saved_bytes(model),
             where=run.folder,
         )
-        per_epoch = -(-len(training) // config.batch)
-        steps = max(1, round(config.epochs * per_epoch))
-        schedule = Schedule(steps=steps, warmup=round(config.warmup * steps), final=0.1)
-        optimizer = Optimizer(
-            [model],
-            schedule,
-            kind=config.optimizer,
-            learning_rate=config.learning_rate,
-            matrix_learning_rate=5 * config.learning_rate,
-            weight_decay=config.weight_decay,
-            epsilon=1e-6,
-        )
-        best: dict[str, Tensor] = {}
-        best_loss, start = float("inf"), 0
-        if (latest := run.latest()) is not None:
-            start = latest[0]
-            state, best = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
-            best_loss = float(str(state["best_loss"]))
-
-        def batches(step: int) -> RankedBatch:
-            epoch, place = divmod(step, per_epoch)
-            order = permutation(config.seed, epoch, len(training))[place * config.batch : (place + 1) * config.batch]
-            return RankedBatch([training[int(index)] for index in order])
-
-        flops = learning_flops(model, 64)
-        for step in train_steps(model, batches, reward_loss, optimizer, until=steps, after=start, world=world):
-            run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
-            run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
-            run.progress(step.number, steps, loss=step.loss)
-            if step.number % config.evaluate_every == 0 or step.number == steps:
-                measured = accuracy(_pairs(validation, score_all(model, validation, world))).value
-                loss = _validation_loss(model, validation, world)
-                run.log(step.number, validation_accuracy=measured, validation_loss=loss)
-                if loss < best_loss:
-                    best_loss = loss
-                    best = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-            if run.should_save(step.number):
-                with run.checkpoint(step.number) as folder:
-                    write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"best_loss": best_loss}, best)
+        best = _learn(config, model, training, validation, run, world)
         seconds = run.meter.seconds
+        best.put_back()
         with torch.no_grad():
-            for name, weight in model.named_parameters():
-                weight.copy_(best[name])
             mean = _demonstrations_score(config, model, tokenizer, world)
             model.readout.bias.sub_(mean)
         save_learned(run.folder, model, tokenizer, base=config.model, stage="reward", chat=True)
         report = _report(model, training, test, world)
+        simulated = sum(_is_simulated(item.ranking) for item in ranked)
         run.write("test.jsonl", _scored_lines(test, score_all(model, test, world)))
         found = report["accuracy"]
         summary = {
@@ -214,11 +176,56 @@ def train_reward(config: RewardConfig) -> Path:
             "accuracy_high": found["high"],
             "comparisons": sum(len(item.pairs) for item in training),
             "rankings": len(training),
+            "simulated": simulated,  # of all rankings, those held out too: no person made them
             "left_out": left_out,
             "demonstrations_mean_before_shift": float(mean),
             **{key: value for key, value in report.items() if key != "accuracy"},
         }
         return run.finish(summary=summary, tokens_per_second=run.meter.tokens / seconds)
+
+
+def _learn(
+    config: RewardConfig,
+    model: ScalarModel,
+    training: Sequence[Ranked],
+    validation: Sequence[Ranked],
+    run: StageFolder,
+    world: World,
+) -> BestWeights:
+    """All steps, from the latest checkpoint on; returns the weights with the lowest loss on validation prompts."""
+    per_epoch = -(-len(training) // config.batch)
+    steps = max(1, round(config.epochs * per_epoch))
+    optimizer = Optimizer(
+        [model],
+        Schedule(steps=steps, warmup=round(config.warmup * steps), final=0.1),
+        kind=config.optimizer,
+        learning_rate=config.learning_rate,
+        matrix_learning_rate=5 * config.learning_rate,
+        weight_decay=config.weight_decay,
+        epsilon=1e-6,
+    )
+    best = BestWeights(model)
+    start = best.restore(run.latest(), optimizer)
+
+    def batches(step: int) -> RankedBatch:
+        epoch, place = divmod(step, per_epoch)
+        order = permutation(config.seed, epoch, len(training))[place * config.batch : (place + 1) * config.batch]
+        return RankedBatch([training[int(index)] for index in order])
+
+    flops = learning_flops(model, 64)
+    for step in train_steps(model, batches, reward_loss, optimizer, until=steps, after=start, world=world):
+        run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
+        run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
+        run.progress(step.number, steps, loss=step.loss)
+        if step.number % config.evaluate_every == 0 or step.number == steps:
+            measured = accuracy(_pairs(validation, score_all(model, validation, world))).value
+            loss = _validation_loss(model, validation, world)
+            run.log(step.number, validation_accuracy=measured, validation_loss=loss)
+            best.note(loss)
+        if run.should_save(step.number):
+            with run.checkpoint(step.number) as folder:
+                best.write(folder, optimizer)
+    return best
 
 
 def reward_loss(model: ScalarModel, batch: RankedBatch) -> tuple[Tensor, Tensor]:
@@ -285,6 +292,10 @@ def _prepare(config: RewardConfig, tokenizer: Tokenizer, context: int) -> tuple[
             "hundreds"
         )
     return ranked, left_out
+
+
+def _is_simulated(ranking: Ranking) -> bool:
+    return ranking.labeler == "simulated" or ranking.facts.get("simulated") is True
 
 
 def _tokens(conversation: Conversation, tokenizer: Tokenizer, context: int) -> list[int] | None:

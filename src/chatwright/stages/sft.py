@@ -14,7 +14,6 @@ from typing import Annotated
 
 import torch
 import tyro
-from torch import Tensor
 
 from chatwright.artefacts import load_language_model
 from chatwright.disk import require
@@ -31,7 +30,7 @@ from chatwright.text.records import ConversationSource, read_conversations
 from chatwright.text.token_files import TokenFile
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, PackedRows, TokenWindows, pad, permutation, prepare_conversations
-from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
+from chatwright.training.best_weights import BestWeights
 from chatwright.training.learner import (
     able_to_chat,
     check,
@@ -125,55 +124,15 @@ def sft(config: SFTConfig) -> Path:
             disk_bytes=saved_bytes(model),
             where=run.folder,
         )
-        flops = learning_flops(model, context)
-        epochs = _epochs(config, training, flops)
+        epochs = _epochs(config, training, learning_flops(model, context))
         packed = PackedRows(training, context=context, batch=_own_rows(config), seed=config.seed, epochs=epochs)
-        batches = _mixed(config, packed, context)
-        schedule = Schedule(steps=packed.steps, warmup=round(config.warmup * packed.steps), final=0.05)
-        optimizer = Optimizer(
-            [model],
-            schedule,
-            kind=config.optimizer,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-        )
-        best: dict[str, Tensor] = {}
-        best_loss, start = float("inf"), 0
-        if (latest := run.latest()) is not None:
-            start = latest[0]
-            state, best = restore_checkpoint(latest[1], {"model": model}, {"model": optimizer})
-            best_loss = float(str(state["best_loss"]))
-        for step in train_steps(
-            model,
-            batches,
-            language_loss,
-            optimizer,
-            until=packed.steps,
-            after=start,
-            world=world,
-            accumulate=config.accumulate,
-        ):
-            run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
-            if step.number % 5 == 0 or step.number == packed.steps:
-                run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
-                run.progress(step.number, packed.steps, loss=step.loss)
-            if step.number % config.evaluate_every == 0 or step.number == packed.steps:
-                loss = held_out_loss(model, held_out, context, world)
-                run.log(step.number, validation_loss=loss)
-                if loss < best_loss:
-                    best_loss = loss
-                    best = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-            if run.should_save(step.number):
-                with run.checkpoint(step.number) as folder:
-                    write_checkpoint(folder, {"model": model}, {"model": optimizer}, {"best_loss": best_loss}, best)
-        seconds = run.meter.seconds
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                weight.copy_(best[name])
+        best = _learn(config, model, packed, held_out, context, run, world)
+        seconds = run.meter.seconds  # of training: what follows is answering
+        best.put_back()
         _sample(run, model, tokenizer, world, conversations)
         save_learned(run.folder, model, tokenizer, base=config.base, stage="sft", chat=True)
         summary = {
-            "validation_loss": best_loss,
+            "validation_loss": best.loss,
             "conversations": len(rendered),
             "epochs": epochs,
             "left_out": {"too_long": too_long, "unusable": len(unusable), "first_unusable": "".join(unusable[:1])},
@@ -181,6 +140,51 @@ def sft(config: SFTConfig) -> Path:
             "supervised_share": sum(sum(item.trainable) for item in rendered) / sum(len(item) for item in rendered),
         }
         return run.finish(summary=summary, tokens_per_second=run.meter.tokens / seconds)
+
+
+def _learn(
+    config: SFTConfig,
+    model: LanguageModel,
+    packed: PackedRows,
+    held_out: Sequence[Rendered],
+    context: int,
+    run: StageFolder,
+    world: World,
+) -> BestWeights:
+    """All steps, from the latest checkpoint on; returns the weights with the lowest loss on what was held out."""
+    schedule = Schedule(steps=packed.steps, warmup=round(config.warmup * packed.steps), final=0.05)
+    optimizer = Optimizer(
+        [model],
+        schedule,
+        kind=config.optimizer,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+    )
+    best = BestWeights(model)
+    start = best.restore(run.latest(), optimizer)
+    flops = learning_flops(model, context)
+    for step in train_steps(
+        model,
+        _mixed(config, packed, context),
+        language_loss,
+        optimizer,
+        until=packed.steps,
+        after=start,
+        world=world,
+        accumulate=config.accumulate,
+    ):
+        run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
+        if step.number % 5 == 0 or step.number == packed.steps:
+            run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
+            run.progress(step.number, packed.steps, loss=step.loss)
+        if step.number % config.evaluate_every == 0 or step.number == packed.steps:
+            loss = held_out_loss(model, held_out, context, world)
+            run.log(step.number, validation_loss=loss)
+            best.note(loss)
+        if run.should_save(step.number):
+            with run.checkpoint(step.number) as folder:
+                best.write(folder, optimizer)
+    return best
 
 
 def held_out_loss(model: LanguageModel, held_out: Sequence[Rendered], context: int, world: World) -> float:

@@ -86,6 +86,13 @@ class Database:
         self.engine.dispose()
 
     @property
+    def address(self) -> str:
+        """The address with which another process of this machine opens it; it may hold a password."""
+        if self.is_sqlite:
+            return str(Path(str(self.url.database)).resolve())
+        return self.url.render_as_string(hide_password=False)
+
+    @property
     def name(self) -> str:
         """The address as it may be shown: without the password."""
         return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)

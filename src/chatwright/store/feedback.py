@@ -224,6 +224,16 @@ class Feedback:
                 values = [{"feedback_id": row_id, "run": run, "at": now} for row_id in part]
                 connection.execute(self._database.insert(trained_on).values(values).on_conflict_do_nothing())
 
+    def forget_trained(self, run: str, *, but: Sequence[int]) -> int:
+        """Note that a run has been done anew without some rows: it has learned from `but` only; how many were let go."""
+        kept, dropped = set(but), 0
+        with self._database.writing() as connection:
+            known = connection.execute(sa.select(trained_on.c.feedback_id).where(trained_on.c.run == run)).scalars()
+            for part in _parts(sorted(set(known) - kept)):
+                gone = (trained_on.c.run == run) & trained_on.c.feedback_id.in_(part)
+                dropped += connection.execute(trained_on.delete().where(gone)).rowcount
+        return dropped
+
     def runs(self) -> dict[str, tuple[int, int]]:
         """Per run: rows it has learned from, and how many of those were removed or rejected since."""
         gone = sa.func.sum(sa.case((feedback.c.state.in_(("removed", "rejected")), 1), else_=0))

@@ -36,6 +36,8 @@ class Outcome:
     cannot_judge: bool = False
     flagged: str = ""
     comment: str = ""
+    simulated: bool = False
+    """No person judged this, but a program that says so."""
 
     @property
     def is_judgement(self) -> bool:
@@ -56,6 +58,7 @@ def row_of(task: sa.Row[Any], order: Sequence[int], outcome: Outcome, *, seconds
     Raises InputError if the outcome does not fit the task.
     """
     common: dict[str, Any] = {"origin": "task", "category": task.category, "task_id": task.id, "seconds": seconds}
+    common["simulated"] = outcome.simulated
     if len(outcome.comment) > 2000 or len(outcome.flagged) > 500:
         raise InputError("a comment has at most 2,000 characters, a reason at most 500")
     comment = {"comment": outcome.comment.strip()} if outcome.comment.strip() else {}

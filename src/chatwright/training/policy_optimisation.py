@@ -11,14 +11,14 @@ Shapes: B answers, T tokens of the longest answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from chatwright.errors import TrainingError
-from chatwright.models.heads import LanguageModel, ScalarModel
+from chatwright.models.heads import LanguageModel
 from chatwright.training.batches import Batch, permutation
 from chatwright.training.loop import summed_gradients
 from chatwright.training.losses import (
@@ -30,10 +30,11 @@ from chatwright.training.losses import (
     whiten,
 )
 from chatwright.training.optimizers import Optimizer
+from chatwright.training.policy_networks import Networks
 from chatwright.training.rollouts import Rollout, answer_logps, answer_values, by_rows
 from chatwright.world import World
 
-__all__ = ["RATIO_TOLERANCE", "Networks", "Settings", "adapted", "learn", "weigh"]
+__all__ = ["RATIO_TOLERANCE", "Settings", "learn", "weigh"]
 
 RATIO_TOLERANCE = 1e-3
 """How far the first minibatch's ratios may stray from 1 before stored log-probabilities are computed anew."""
@@ -68,32 +69,6 @@ class Settings(Protocol):
     def ema(self) -> float: ...
     @property
     def seed(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The four networks of PPO."""
-
-    policy: LanguageModel
-    reference: LanguageModel
-    value: ScalarModel
-    average: LanguageModel | None
-    """Running mean of the policy's weights."""
-
-    @property
-    def trained(self) -> dict[str, nn.Module]:
-        own: dict[str, nn.Module] = {"policy": self.policy, "value": self.value}
-        return own | ({"average": self.average} if self.average is not None else {})
-
-
-def adapted(kl_coefficient: float, kl: float, target: float | None) -> float:
-    """The KL coefficient after an iteration: moved by a tenth of the relative error, itself cut at 20%.
-
-    Ziegler et al. 2019, section 2.2: a proportional controller in the logarithm. Without a target it stays.
-    """
-    if target is None:
-        return kl_coefficient
-    return kl_coefficient * (1 + 0.1 * min(0.2, max(-0.2, kl / target - 1)))
 
 
 def weigh(

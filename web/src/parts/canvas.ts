@@ -39,6 +39,7 @@ export function prepare(canvas: HTMLCanvasElement, width: number, height: number
 
 /** What a name of tokens.css stands for right now, as red, green, blue. */
 export function colourOf(canvas: HTMLCanvasElement, name: string): Colour {
+  canvas.style.transitionProperty = "none"; // a colour on its way would be read half-way
   canvas.style.color = `var(--${name})`;
   const found = getComputedStyle(canvas).color.match(/[\d.]+/g)?.map(Number) ?? [];
   return [found[0] ?? 0, found[1] ?? 0, found[2] ?? 0];

@@ -193,7 +193,9 @@ def _prompt(web: Web, visitor: Visitor, chat_id: int, body: NewAnswers, speaker:
     cut = fit(asked, speaker.tokenizer, speaker.context - room) or fit(asked, speaker.tokenizer, speaker.context - 1)
     if cut is None:
         needed = len(render(Conversation((*system, said[-1])), speaker.tokenizer, answer=True))
-        raise too_long(needed, speaker.context, "the last message")
+        refusal = too_long(needed, speaker.context, "the last message")
+        refusal.param = "parent"
+        raise refusal
     tokens = tuple(render(cut, speaker.tokenizer, answer=True).tokens)
     own = len(speaker.tokenizer.encode(chat.system)) if system else 0
     facts = {

@@ -159,9 +159,7 @@ def _prompts(web: Web, body: NewComparison) -> list[Conversation]:
     return prompts
 
 
-async def _answers(
-    speaker: Speaker, prompts: Sequence[Conversation], body: NewComparison, seed: int
-) -> list[str]:
+async def _answers(speaker: Speaker, prompts: Sequence[Conversation], body: NewComparison, seed: int) -> list[str]:
     sampling = Sampling(temperature=body.temperature, max_tokens=body.max_tokens)
     requests = [
         Request(conversation=prompt, sampling=sampling, seed=own)

@@ -19,7 +19,7 @@ from chatwright.feedback.exchange import FORMATS, export_lines, read_feedback
 from chatwright.feedback.stored import outliers_in_store
 from chatwright.serving.errors import ApiError
 from chatwright.serving.schemas import Body
-from chatwright.serving.web.parts import WebOf
+from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Id, as_file, id_of, time_of
 from chatwright.serving.web.visitors import Admin
 from chatwright.serving.web.watching import new_lines
@@ -124,7 +124,7 @@ def outliers(web: WebOf, visitor: Admin) -> Any:
     names = {f"person-{person.id}": person.name for person in web.store.people.all()}
     return {
         "outliers": [
-            {"labeler": own.labeler, "name": names.get(own.labeler), "judgements": own.judgements, "reasons": own.reasons}
+            {**vars(own), "name": names.get(own.labeler)}  # labeler, judgements, reasons
             for own in outliers_in_store(web.store)
         ]
     }
@@ -210,7 +210,7 @@ def close(body: Closing, web: WebOf, visitor: Admin) -> Any:
     return {"changed": web.store.tasks.set_state(body.ids, closed=body.closed)}
 
 
-def _added(web: WebOf, new: Sequence[NewTask]) -> dict[str, int]:
+def _added(web: Web, new: Sequence[NewTask]) -> dict[str, int]:
     added, known = web.store.tasks.add(new)
     return {"new": added, "known": known}
 
@@ -239,4 +239,5 @@ def _row(row: FeedbackRow) -> dict[str, Any]:
 
 
 def _task(task: Task) -> dict[str, Any]:
-    return {**vars(task), "id": id_of(task.id), "author_id": id_of(task.author_id), "created_at": time_of(task.created_at)}
+    ids = {"id": id_of(task.id), "author_id": id_of(task.author_id)}
+    return {**vars(task), **ids, "created_at": time_of(task.created_at)}

@@ -105,7 +105,9 @@ async def position(opened: str, layer: Place, head: Place, token: Place, web: We
 
 
 @router.get("/{opened}/lens", summary="What each layer would say")
-async def lens(opened: str, asking: AskingOf, web: WebOf, visitor: Chatter, k: Annotated[int, Query(ge=1, le=20)] = 5) -> Any:
+async def lens(
+    opened: str, asking: AskingOf, web: WebOf, visitor: Chatter, k: Annotated[int, Query(ge=1, le=20)] = 5
+) -> Any:
     """The logit lens: the likeliest tokens by layer (0: the embedding) and place."""
     from chatwright.explaining.reading import lens as read_lens
 
@@ -141,9 +143,7 @@ async def next_token(
     from chatwright.explaining.reading import next_tokens
 
     text = web.inside.get(visitor.id, opened)
-    found = await web.quiet.run(
-        lambda: next_tokens(text.trace, top=k, temperature=temperature, position=position)
-    )
+    found = await web.quiet.run(lambda: next_tokens(text.trace, top=k, temperature=temperature, position=position))
     return {"position": position % len(text.trace), **_distribution(asking.speaker(text.model).tokenizer, found)}
 
 

@@ -35,12 +35,9 @@ def training(web: WebOf, visitor: Admin) -> Any:
     known = known_feedback(web.store)
     runs = web.runs.all()
     done = [job for job in web.store.jobs.all(state="done") if job.kind in ("reward", "loop")]
-    last = next(
-        ({"job": id_of(job.id), **found} for job in done if (run := find_run(web.runs, job.folder)) and (found := accuracy_of(run))),
-        None,
-    )
-    if last is None:  # what an earlier run reached, by whatever labels it had
-        last = next(({"job": None, **found} for run in runs if (found := accuracy_of(run))), None)
+    reached = [(id_of(job.id), find_run(web.runs, job.folder)) for job in done]
+    reached += [(None, run) for run in runs]  # what an earlier run reached, by whatever labels it had
+    last = next(({"job": job, **found} for job, run in reached if run and (found := accuracy_of(run))), None)
     sources = [{"run": run.name, **has} for run in runs if (has := source_of(run))["sft"]]
     return {**vars(known), "enough": ENOUGH, "advice": advice(known), "last": last, "sources": sources}
 

@@ -50,6 +50,8 @@ class Judged(Body):
     cannot_judge: bool = False
     flagged: str = ""
     comment: str = ""
+    simulated: bool = False
+    """A program judged this: the row is marked, and can be left out of training."""
 
 
 class Skipped(Body):
@@ -80,6 +82,7 @@ def submit(task: Number, body: Judged, web: WebOf, visitor: Labeler) -> Any:
         cannot_judge=body.cannot_judge,
         flagged=body.flagged,
         comment=body.comment,
+        simulated=body.simulated,
     )
     row = web.store.labelling.hand_in(visitor.id, task, outcome, submission=body.submission, seconds=body.seconds)
     return {"id": id_of(row.id), "state": row.state}

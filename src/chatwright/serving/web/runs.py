@@ -91,7 +91,7 @@ def report(run: str, web: WebOf, visitor: Labeler) -> Response:
     path = web.runs.get(run).folder / "report.html"
     if path.is_symlink() or not path.is_file():
         raise not_found("This run has no report yet.", "not_found")
-    headers = {"content-security-policy": REPORT_POLICY, "x-content-type-options": "nosniff", "cache-control": "no-store"}
+    headers = {"content-security-policy": REPORT_POLICY, "x-content-type-options": "nosniff"}
     return Response(path.read_bytes(), headers=headers, media_type="text/html; charset=utf-8")
 
 

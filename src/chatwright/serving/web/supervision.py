@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatwright.errors import ChatwrightError
+from chatwright.feedback.lessons import STORE_VARIABLE
 from chatwright.serving.web.watching import is_alive
 from chatwright.store.jobs import Job
 
@@ -37,8 +38,15 @@ Prepare = Callable[[Job], tuple[Path, Sequence[str]]]
 class Supervisor:
     """Starts and watches jobs from a thread of its own, which begins with the first job."""
 
-    def __init__(self, store: Store, prepare: Prepare, *, every: float = LOOK_EVERY_SECONDS) -> None:
-        self._store, self._prepare, self._every = store, prepare, every
+    def __init__(
+        self,
+        store: Store,
+        prepare: Prepare,
+        *,
+        every: float = LOOK_EVERY_SECONDS,
+        command: Sequence[str] = (sys.executable, "-m", "chatwright"),
+    ) -> None:
+        self._store, self._prepare, self._every, self._command = store, prepare, every, command
         self._own: dict[int, subprocess.Popen[bytes]] = {}
         self._woken, self._is_closed = threading.Event(), False
         self._thread: threading.Thread | None = None
@@ -110,10 +118,12 @@ class Supervisor:
             return
         with (folder / LOG_NAME).open("ab") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "chatwright", *arguments],
+                [*self._command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
+                # Not an argument: those are there for all to see, and the address may hold a password.
+                env={**os.environ, STORE_VARIABLE: self._store.database.address},
                 start_new_session=True,  # Ctrl-C at the server is not meant for it
             )
         self._own[job.id] = process

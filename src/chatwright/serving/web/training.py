@@ -1,7 +1,7 @@
 """From a job to a recipe: what is trained on the store's rankings, beside which run, with which command.
 
-In: a job as an admin asked for it.  Out: a folder with the rankings, prompts and recipe, and the command that runs it.
-Nothing is trained here; `supervision.py` starts the process.
+In: a job as an admin asked for it.  Out: a folder with a recipe, and the command that runs it. Nothing is trained here;
+`supervision.py` starts the process, which takes from the store what the recipe names, and tells it what it has learned.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatwright.disk import write_atomically
-from chatwright.errors import ConflictError, InputError, NotFoundError
+from chatwright.errors import ConflictError, InputError
 from chatwright.evaluation.run_files import StageRecord
 from chatwright.feedback.rankings import pairs
-from chatwright.feedback.stored import ranking_of, rankings_from_store
+from chatwright.feedback.stored import ranking_of
 from chatwright.serving.web.watching import RunFolder, RunFolders
 from chatwright.store.jobs import Job
 
@@ -78,49 +78,36 @@ def source_of(run: RunFolder) -> dict[str, bool]:
 
 
 def prepare(job: Job, *, store: Store, runs: RunFolders) -> tuple[Path, Sequence[str]]:
-    """Write what a job needs into its folder; the folder, and the arguments of `chatwright`.
+    """Write a job's recipe into its folder; the folder, and the arguments of `chatwright`.
 
     Raises InputError if the store holds nothing to train on, ConflictError if the run lacks a stage that is needed.
     """
+    if job.kind != "ppo" and not known_feedback(store).comparisons:
+        raise InputError("there is no comparison to learn from yet; rank answers, or approve those that wait")
     run = runs.get(str(job.settings["run"]))
+    tables = _tables(job.kind, run)
     folder = run.folder.parent / f"{run.folder.name}-{job.kind}-{job.id}"
-    brought = folder / "brought"
-    brought.mkdir(parents=True, exist_ok=True)
-    with_simulated = bool(job.settings.get("with_simulated", True))
-    found = rankings_from_store(store, brought / "rankings.jsonl", with_simulated=with_simulated)
-    tables = _tables(job.kind, run, brought)
-    recipe = brought / "recipe.toml"
-    write_atomically(recipe, _toml(folder.name, tables))
-    if job.kind != "ppo":
-        store.feedback.mark_trained(found.ids, folder.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = folder / "job.toml"
+    write_atomically(recipe, _toml(folder.name, bool(job.settings.get("with_simulated", True)), tables))
     chosen = [f"--set={name}={_value(value)}" for name, value in dict(job.settings.get("settings") or {}).items()]
     return folder, ["run", recipe.as_posix(), "--out", folder.as_posix(), *chosen]
 
 
-def _tables(kind: str, run: RunFolder, brought: Path) -> dict[str, dict[str, Any]]:
+def _tables(kind: str, run: RunFolder) -> dict[str, dict[str, Any]]:
     policy = _needed(run, "sft")
     tables: dict[str, dict[str, Any]] = {}
-    rankings = (brought / "rankings.jsonl").as_posix()
     before = _last(run, "reward")
     if kind in ("reward", "loop"):
         kept = {name: before.config[name] for name in KEPT if name in before.config} if before else {}
-        tables["reward"] = {"model": policy.folder.as_posix(), "rankings": rankings, **_plain(kept)}
+        tables["reward"] = {"model": policy.folder.as_posix(), "rankings": "store", **_plain(kept)}
     if kind in ("ppo", "loop"):
-        asked = _write_prompts(brought)
         earlier = _last(run, "ppo")
         kept = {name: earlier.config[name] for name in PPO_KEPT if name in earlier.config} if earlier else {}
         reward = {} if kind == "loop" else {"reward": _needed(run, "reward").folder.as_posix()}
-        tables["ppo"] = {"policy": policy.folder.as_posix(), **reward, "prompts": asked, **_plain(kept)}
+        # What people asked is what PPO practises on.
+        tables["ppo"] = {"policy": policy.folder.as_posix(), **reward, "prompts": "store", **_plain(kept)}
     return tables
-
-
-def _write_prompts(brought: Path) -> str:
-    """The prompts of the rankings, each once: what people asked is what PPO practises on."""
-    lines = (brought / "rankings.jsonl").read_text(encoding="utf-8").splitlines()
-    prompts = dict.fromkeys(json.dumps({"prompt": json.loads(line)["prompt"]}, ensure_ascii=False) for line in lines)
-    path = brought / "prompts.jsonl"
-    write_atomically(path, "".join(f"{prompt}\n" for prompt in prompts))
-    return path.as_posix()
 
 
 def _needed(run: RunFolder, kind: str) -> StageRecord:
@@ -139,8 +126,13 @@ def _last(run: RunFolder, kind: str) -> StageRecord | None:
 # -- TOML, as far as settings need it --
 
 
-def _toml(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = ["# Written by chatwright serve for a job.", f"name = {_value(name)}", ""]
+def _toml(name: str, with_simulated: bool, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [
+        "# Written by chatwright serve for a job. The store's address comes with the variable CHATWRIGHT_STORE.",
+        f"name = {_value(name)}",
+        f"with_simulated = {_value(with_simulated)}",
+        "",
+    ]
     for table, values in tables.items():
         lines += [f"[{table}]", *(f"{key} = {_value(value)}" for key, value in values.items()), ""]
     return "\n".join(lines)
@@ -179,8 +171,4 @@ def accuracy_of(run: RunFolder) -> dict[str, Any] | None:
 
 def find_run(runs: RunFolders, folder: str) -> RunFolder | None:
     """The run in a folder, if it is watched."""
-    try:
-        found = [run for run in runs.all() if run.folder.as_posix() == folder]
-    except NotFoundError:
-        return None
-    return found[0] if found else None
+    return next((run for run in runs.all() if run.folder.as_posix() == folder), None)

@@ -160,12 +160,12 @@ def _data(stage: StageRecord, known: Mapping[str, tuple[RunFolder, StageRecord]]
     """Files that people brought; folders that a stage wrote are stages."""
     hashes, files = stage.origin.get("inputs") or [], stage.origin.get("input_files") or []
     for found, file in zip(hashes, files, strict=False):
-        name = Path(str(file)).name
         if str(found) in known:
             owner, other = known[str(found)]
-            yield {"id": _key(owner, other), "kind": other.kind, "name": other.name, "run": owner.name, "complete": True}
+            node = {"id": _key(owner, other), "kind": other.kind, "name": other.name, "run": owner.name}
         else:
-            yield {"id": f"data:{str(found)[:16]}", "kind": "data", "name": name, "run": None, "complete": True}
+            node = {"id": f"data:{str(found)[:16]}", "kind": "data", "name": Path(str(file)).name, "run": None}
+        yield {**node, "complete": True}
 
 
 def _key(run: RunFolder, stage: StageRecord) -> str:

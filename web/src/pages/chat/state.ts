@@ -36,10 +36,10 @@ export const drafts = signal<Drafts | null>(null);
 export const facts = signal<ContextFacts | null>(null);
 
 export const path = computed(() => pathOf(messages.value, picks.value));
-/** The model in use: the chosen one while it is served, else the first. */
+/** The model in use: the chosen one while it is served, else the last: of a run's base, sft and ppo the most trained. */
 export const model = computed(() => {
   const served = chatModels.value;
-  return served.find((one) => one.id === settings.value.model) ?? served[0];
+  return served.find((one) => one.id === settings.value.model) ?? served.at(-1);
 });
 
 export function changeSettings(change: Partial<Settings>): void {

@@ -72,7 +72,7 @@ export interface Bounds {
 }
 
 /** The part of the plane that holds nearly all points: one far outlier must not squeeze the rest into a dot. */
-export function boundsOf(points: Float32Array, trimmed = 0.002): Bounds {
+export function boundsOf(points: Float32Array, trimmed = 0.0005): Bounds {
   const axis = (offset: 0 | 1): [number, number] => {
     const values = Float32Array.from({ length: points.length / 2 }, (_, place) => points[place * 2 + offset] ?? 0).sort();
     const cut = Math.floor(values.length * trimmed);

@@ -1,0 +1,166 @@
+// Links that make accounts: made here, shown once, withdrawn here.
+import { useState } from "preact/hooks";
+import type { Role } from "../../api";
+import { CopyButton } from "../../parts/copy";
+import { useLoaded } from "../../parts/loaded";
+import { notify } from "../../parts/notices";
+import { day } from "../../words";
+import { type Invite, office } from "./api";
+import { ROLES } from "./caps";
+import { sure } from "./confirm";
+import { moment, say } from "./words";
+import { useWork } from "./working";
+
+const HOURS = [24, 72, 168, 720];
+
+type Stage = "open" | "used" | "withdrawn" | "expired";
+
+export function stageOf(invite: Invite, now = Date.now()): Stage {
+  if (invite.used_at) return "used";
+  if (invite.revoked_at) return "withdrawn";
+  return Date.parse(invite.expires_at) <= now ? "expired" : "open";
+}
+
+export function Invites({ isFirst }: { isFirst: boolean }) {
+  const found = useLoaded(() => office.invites(), []);
+  const [link, setLink] = useState<{ address: string; invite: Invite } | null>(null);
+  const all = [...(found.value ?? [])].reverse();
+  const open = all.filter((one) => stageOf(one) === "open");
+  const past = all.filter((one) => stageOf(one) !== "open");
+  const withdraw = async (invite: Invite) => {
+    const question = { title: say("withdrawTitle"), text: say("withdrawText"), action: say("withdraw") };
+    if (!(await sure(question))) return;
+    await office.withdraw(invite.id);
+    notify(say("withdrawn_done"));
+    if (link?.invite.id === invite.id) setLink(null);
+    found.reload();
+  };
+  return (
+    <section class="card box" aria-label={say("invites")}>
+      <h2>{say("invites")}</h2>
+      <p class="hint">{say("invitesMore")}</p>
+      <InviteForm
+        isFirst={isFirst}
+        onMade={(made) => {
+          setLink(made);
+          found.reload();
+        }}
+      />
+      {link && <FreshLink {...link} />}
+      {found.failure && <p class="failure">{found.failure}</p>}
+      {open.length > 0 && (
+        <ul class="lines" aria-label={say("openInvites")}>
+          {open.map((one) => (
+            <InviteLine key={one.id} invite={one} onWithdraw={withdraw} />
+          ))}
+        </ul>
+      )}
+      {past.length > 0 && (
+        <details class="past">
+          <summary>{say("pastInvites", { count: past.length })}</summary>
+          <ul class="lines">
+            {past.map((one) => (
+              <InviteLine key={one.id} invite={one} />
+            ))}
+          </ul>
+        </details>
+      )}
+    </section>
+  );
+}
+
+function InviteForm({ isFirst, onMade }: { isFirst: boolean; onMade: (made: { address: string; invite: Invite }) => void }) {
+  const [isBusy, work] = useWork();
+  const submit = (form: HTMLFormElement) =>
+    work(async () => {
+      const fields = new FormData(form);
+      const made = await office.invite({
+        role: String(fields.get("role")) as Role,
+        hours: Number(fields.get("hours")),
+        note: String(fields.get("note")).trim(),
+      });
+      form.reset();
+      onMade({ address: new URL(made.path, document.baseURI).toString(), invite: made.invite });
+    });
+  return (
+    <form
+      class="form-line"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit(event.currentTarget);
+      }}
+    >
+      <label>
+        <span>{say("role")}</span>
+        <select name="role">
+          {(isFirst ? (["admin"] as const) : ROLES).map((role) => (
+            <option key={role} value={role}>
+              {say(role)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        <span>{say("validFor")}</span>
+        <select name="hours" defaultValue="72">
+          {HOURS.map((hours) => (
+            <option key={hours} value={hours} selected={hours === 72}>
+              {hours === 24 ? say("oneDay") : say("days", { count: hours / 24 })}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        <span>{say("note")}</span>
+        <input name="note" maxLength={200} placeholder={say("notePlaceholder")} autocomplete="off" />
+      </label>
+      <button type="submit" class="primary" disabled={isBusy}>
+        {say("makeLink")}
+      </button>
+    </form>
+  );
+}
+
+function FreshLink({ address, invite }: { address: string; invite: Invite }) {
+  return (
+    <div class="secret" role="status">
+      <p>{say("linkReady", { role: say(invite.role), until: moment(invite.expires_at) })}</p>
+      <div class="field-and-button">
+        <input readOnly aria-label={say("link")} value={address} onFocus={(event) => event.currentTarget.select()} />
+        <CopyButton class="primary" wordy text={() => address} label={say("copyLink")} done={say("copied")} />
+      </div>
+    </div>
+  );
+}
+
+function InviteLine({ invite, onWithdraw }: { invite: Invite; onWithdraw?: (invite: Invite) => Promise<void> }) {
+  const [isBusy, work] = useWork();
+  const stage = stageOf(invite);
+  const times = { open: invite.expires_at, expired: invite.expires_at, used: invite.used_at, withdrawn: invite.revoked_at };
+  return (
+    <li class="line">
+      <div class="line-text">
+        <p class="line-name">
+          {say(invite.role)}
+          {invite.note && <bdi class="soft">{invite.note}</bdi>}
+        </p>
+        <p class="hint">{say(`${stage}At`, { time: moment(times[stage] ?? invite.expires_at) })}</p>
+      </div>
+      <div class="line-actions">
+        {onWithdraw ? (
+          <button
+            type="button"
+            class="quiet small"
+            disabled={isBusy}
+            aria-label={say("withdrawLabel", { role: say(invite.role), note: invite.note || day(invite.created_at) })}
+            onClick={() => void work(() => onWithdraw(invite))}
+          >
+            {say("withdraw")}
+          </button>
+        ) : (
+          <span class={stage === "used" ? "badge good" : "badge"}>{say(stage)}</span>
+        )}
+      </div>
+    </li>
+  );
+}
