@@ -15,6 +15,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+import fake_explain
+import fake_learning
+
 HOSTILE = """<script>window.stolen = 1</script> <img src=x onerror="window.stolen = 2">
 [a link](javascript:window.stolen=3) ![picture](https://example.org/x.png) <svg onload="window.stolen=4"></svg>
 <a href="javascript:window.stolen=5">click</a> <iframe srcdoc="<script>parent.stolen=6</script>"></iframe>
@@ -119,6 +122,8 @@ def build(fake: FakeApi) -> FastAPI:
     _message_routes(app, fake)
     _model_routes(app, fake)
     _token_routes(app)
+    fake_learning.add(app, fake)
+    fake_explain.add(app, fake)
 
     @app.exception_handler(StopIteration)
     @app.exception_handler(KeyError)

@@ -27,9 +27,9 @@ def run(script: str, *arguments: str) -> tuple[str, dict[str, Any]]:
     return done.stdout, json.loads(done.stdout.splitlines()[-1])
 
 
-def quick(name: str) -> tuple[str, dict[str, Any]]:
+def quick(name: str, *arguments: str) -> tuple[str, dict[str, Any]]:
     """A smoke test's output; it must call itself one."""
-    said, line = run(f"{name}.py", "--quick")
+    said, line = run(f"{name}.py", "--quick", *arguments)
     assert line["benchmark"] == name
     assert line["quick"] is True
     return said, line
@@ -115,3 +115,27 @@ def test_decode_holds_streams_and_rollouts_against_transformers_and_the_machine(
         assert {f"{size}.1.ours/read_limit", f"{size}.32.ours/multiply_limit"} <= line["ratios"].keys()
     assert min(line["ratios"].values()) >= 0 and min(line["tokens_per_second"].values()) > 0
     assert "of its limit" in said
+
+
+def test_finetune_measures_each_way_in_a_process_of_its_own() -> None:
+    ways = ["full", "LoRA, 8-bit, checkpointing"]
+    said, line = quick("finetune", "--ways", *ways)
+    assert line["ratios"].keys() == {"tiny.LoRA, 8-bit, checkpointing/full"}
+    full, lora = (line["shapes"]["tiny"][way] for way in ways)
+    assert min(full["peak_bytes"], lora["peak_bytes"], full["tokens_per_second"], lora["tokens_per_second"]) > 0
+    assert 0 < lora["learned"] < full["learned"] / 2
+    assert "peak, GB" in said
+
+
+def test_serve_lets_the_same_clients_stream_from_both_servers() -> None:
+    said, line = quick("serve")
+    assert line["ratios"].keys() == {
+        "tokens_per_second.ours/plain",
+        "first_token_median.ours/plain",
+        "first_token_p95.ours/plain",
+    }
+    for side in ("ours", "plain"):
+        own = line["figures"][side]
+        assert 0 < own["first_token_median"] <= own["first_token_p95"]
+        assert 0 < own["client_tokens_per_second_p5"] <= own["client_tokens_per_second_median"]
+    assert "8 clients" in said

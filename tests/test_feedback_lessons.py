@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fakes
+from chatwright.__main__ import main
 from chatwright.errors import ConfigError, InputError, ThrottledError
 from chatwright.feedback.lessons import Lessons, queue_answers
 from chatwright.feedback.rankings import read_rankings
@@ -70,6 +71,13 @@ class PPOWithParts:
     policy: Path
     reward: Path
     prompts: list[str | ConversationSource]
+    validation_prompts: list[str | ConversationSource] = field(default_factory=list)
+    iterations: int = 1
+    batch: int = 1
+    minibatches: int = 1
+    learning_rate: float = 1.0
+    kl_coefficient: float = 1.0
+    precision: str = "auto"
 
 
 def ranked(number: int, **changes: Any) -> NewRow:
@@ -304,6 +312,29 @@ def test_answers_are_queued_once_and_never_for_those_who_wrote_the_question(peop
     people.chats.delete(ada, chats["open"])
     assert len(people.tasks.all()) == 2
     assert people.labelling.next(bo) is not None
+
+
+def test_the_command_queues_what_a_collect_stage_has_sampled(people, capsys):
+    Path("collect").mkdir()
+    Path("collect/answers.jsonl").write_text(json.dumps(asked("plain?")) + "\n")
+    order = ["feedback", "queue", "collect", "--store", "people.db"]
+    assert main([*order, "--overlap", "2"]) == 0 and main(order) == 0
+    assert capsys.readouterr().out == "1 task queued, 0 were there before\n0 tasks queued, 1 were there before\n"
+    assert people.tasks.all()[0].overlap == 2
+    assert main(["feedback", "queue", "nowhere", "--store", "people.db"]) == 2
+    assert "nowhere/answers.jsonl does not exist; name the folder of a collect stage" in capsys.readouterr().err
+
+
+def test_the_recipe_for_feedback_reads_as_it_stands(people, monkeypatch):
+    monkeypatch.setattr(fakes, "FakePPO", PPOWithParts)
+    Path("first/sft").mkdir(parents=True)
+    path = Path(__file__).parent.parent / "recipes" / "feedback.toml"
+    steps = read_recipe(path, out=Path("run"), settings=["base=first", "store=people.db"]).steps
+    assert [(step.table, step.reads) for step in steps] == [
+        ("reward", ("rankings.jsonl",)),
+        ("ppo", ("prompts.jsonl",)),
+    ]
+    assert steps[1].config.prompts[0].part == (0, 0.9) and steps[1].config.policy == Path("first/sft")
 
 
 QUEUE = """

@@ -236,7 +236,7 @@ def _commands() -> dict[str, dict[str, Command]]:
         "keep": {
             "keys": Command("add|list|revoke", "who may use the server, how often and how much", keys_command),
             "usage": Command("", "what was asked of the server, by day, key and model", usage_command),
-            "feedback": Command("export|import", "what people judged, to files and back", feedback_command),
+            "feedback": Command("export|import|queue", "what people judged, or are to rank", feedback_command),
             "backup": Command("OUT", "copy the server's database while it runs", backup_command),
         },
         "inspect": {

@@ -15,6 +15,7 @@ from typing import Any
 
 from chatwright.errors import InputError
 from chatwright.feedback.exchange import FORMATS, read_feedback, write_feedback
+from chatwright.feedback.lessons import queue_answers
 from chatwright.printable import shown
 from chatwright.store import Store, open_store
 
@@ -115,9 +116,9 @@ def _group(names: dict[int, str], name: str, value: Any) -> str:
 
 
 def run_feedback(arguments: list[str]) -> None:
-    """`chatwright feedback export|import`."""
+    """`chatwright feedback export|import|queue`."""
     parser = _parser("feedback", "What people judged and wrote, as files of other tools, and back.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="export|import")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="export|import|queue")
     export = _action(actions, "export", "write approved feedback to a file")
     export.add_argument("file", type=Path, help="where to write")
     export.add_argument("--format", choices=list(FORMATS), default="rankings", help="default: rankings")
@@ -126,7 +127,15 @@ def run_feedback(arguments: list[str]) -> None:
     read.add_argument("file", type=Path, nargs="+", help="JSONL, JSON or CSV, told by its columns")
     read.add_argument("--waiting", action="store_true", help="to be approved before anything is trained on it")
     read.add_argument("--simulated", action="store_true", help="no person judged this; it is marked so")
+    queue = _action(actions, "queue", "let people rank what a collect stage has sampled")
+    queue.add_argument("folder", type=Path, help="the folder of the stage, such as runs/quickstart/collect")
+    queue.add_argument("--overlap", type=int, default=1, metavar="N", help="how many people rank each (default 1)")
     given = parser.parse_args(arguments)
+    if given.action == "queue":
+        with _opened(given.store, make=True) as store:
+            new, known = queue_answers(store, given.folder / "answers.jsonl", overlap=given.overlap)
+        print(f"{new:,} {'task' if new == 1 else 'tasks'} queued, {known:,} were there before")
+        return
     if given.action == "export":
         if given.all and given.format != "csv":
             raise InputError("--all goes with --format csv only: nothing else must train on what was not approved")

@@ -1,1 +1,1 @@
-"""A look inside a Transformer: attention, logit lens, attribution, ablation, embeddings. None of it explains the model."""
+"""A look inside a Transformer: attention, logit lens, attribution, ablation, embeddings; no explanation."""

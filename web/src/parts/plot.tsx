@@ -40,8 +40,17 @@ export function Plot({ label, xs, curves, height = 190, digits = String }: Props
     };
   }, [names, repaint]);
   useEffect(() => plot.current?.setSize({ width, height }), [width, height]);
-  useEffect(() => plot.current?.setData(data), [xs, ...curves.map((curve) => curve.values)]);
-  return <div ref={box} class="plot" role="img" aria-label={label} />;
+  useEffect(() => {
+    plot.current?.setData(data);
+    showLast(plot.current);
+  }, [xs, ...curves.map((curve) => curve.values), names, repaint]);
+  return <div ref={box} class="plot" role="img" aria-label={label} onMouseLeave={() => showLast(plot.current)} />;
+}
+
+/** The newest values stand below the picture while no pointer asks for others. */
+function showLast(plot: uPlot | null): void {
+  const idxs = plot?.data.map((values) => values.length - 1 - [...values].reverse().findIndex((value) => value !== null));
+  if (plot && idxs) plot.setLegend({ idxs }, false);
 }
 
 function options(curves: Curve[], width: number, height: number, digits: (value: number) => string): uPlot.Options {
@@ -65,7 +74,7 @@ function options(curves: Curve[], width: number, height: number, digits: (value:
     padding: [8, 8, 0, 0],
     scales: { x: { time: false } },
     axes: [{ ...axis, size: 26 }, { ...axis, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : digits(tick))) }],
-    legend: { live: true },
+    legend: { live: true, markers: { width: 0, fill: (self, at) => (self.series[at]?.stroke as () => string)?.() ?? soft } },
     cursor: { y: false, points: { size: 6 } },
     series: [
       {},

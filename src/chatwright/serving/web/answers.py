@@ -53,7 +53,7 @@ class Wishes(Body):
 class NewAnswers(Body):
     parent: Id
     model: str = Field(max_length=256)
-    sampling: Wishes = Wishes()
+    sampling: Wishes | None = None
     n: int = Field(1, ge=1, le=4)
 
 
@@ -71,7 +71,7 @@ async def answer(chat: Number, body: NewAnswers, asking: AskingOf, web: WebOf, v
     """Streams `n` answers, which become children of `parent`. Closing the connection ends and keeps them."""
     speaker = asking.speaker(body.model)
     prompt = await asyncio.to_thread(_prompt, web, visitor, chat, body, speaker)
-    wishes = SamplingBody(model=body.model, **body.sampling.model_dump())
+    wishes = SamplingBody(model=body.model, **_wishes(body))
     wanted = _wanted(body, speaker)
     sampling = sampling_of(wishes, speaker, wanted, len(prompt.tokens))
     stops = stops_of(wishes.stop, asking.service.settings)
@@ -152,7 +152,7 @@ def _chunk(body: NewAnswers, number: int, delta: dict[str, str], reason: str | N
 
 
 def _begin(web: Web, visitor: Visitor, chat: int, body: NewAnswers) -> list[int]:
-    settings = body.sampling.model_dump(exclude_none=True)
+    settings = _wishes(body)
     return [
         web.store.chats.say(
             visitor.id,
@@ -169,8 +169,12 @@ def _begin(web: Web, visitor: Visitor, chat: int, body: NewAnswers) -> list[int]
     ]
 
 
+def _wishes(body: NewAnswers) -> dict[str, Any]:
+    return {} if body.sampling is None else body.sampling.model_dump(exclude_none=True)
+
+
 def _wanted(body: NewAnswers, speaker: Speaker) -> int:
-    return min(body.sampling.max_tokens or USUAL_TOKENS, speaker.context)
+    return min(_wishes(body).get("max_tokens", USUAL_TOKENS), speaker.context)
 
 
 def _prompt(web: Web, visitor: Visitor, chat_id: int, body: NewAnswers, speaker: Speaker) -> Prompt:

@@ -77,8 +77,9 @@ def web_app(
     speaker of a folder, for promotions; `started_with` are the folders of names that are promoted already.
     """
     settings = settings or ServeSettings()
-    settings = replace(settings, cards=dict(settings.cards))
-    shelf = Shelf(speakers, settings.cards, load=load, started_with=started_with)  # type: ignore[arg-type]
+    cards = dict(settings.cards)  # promotions change it, and everybody who reads the settings sees that
+    settings = replace(settings, cards=cards)
+    shelf = Shelf(speakers, cards, load=load, started_with=started_with)
     watched = RunFolders(run_directories)
     web = Web(
         store=store,

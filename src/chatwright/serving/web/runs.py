@@ -158,7 +158,7 @@ def _summary(web: Web, run: RunFolder) -> dict[str, Any]:
         "folder": run.folder.as_posix(),
         "recipe": run.recipe or None,
         "state": run.state,
-        "started_at": min((_started(stage) for stage in stages if _started(stage)), default=None),
+        "started_at": min((found for stage in stages if (found := _started(stage))), default=None),
         "finished_at": _finished(run),
         "stages": [{"name": stage.name, "kind": stage.kind, "complete": stage.complete} for stage in stages],
         "served": [stage.name for stage in stages if _served_as(web, stage)],
@@ -168,9 +168,8 @@ def _summary(web: Web, run: RunFolder) -> dict[str, Any]:
 def _stage(web: Web, run: RunFolder, stage: StageRecord) -> dict[str, Any]:
     own = {str(hash_): other.name for other in run.stages if (hash_ := _results(other))}
     parents: Mapping[str, Any] = stage.origin.get("parents") or {}
-    keys: dict[str, None] = {}
-    for line in stage.metrics[:1] + stage.metrics[-5:]:
-        keys.update(dict.fromkeys(line))
+    lines = new_lines(stage.folder / "metrics.jsonl", 0, 10**9).rows
+    keys = dict.fromkeys(key for line in lines[:1] + lines[-5:] for key in line)
     return {
         "name": stage.name,
         "kind": stage.kind,

@@ -106,9 +106,9 @@ class Supervisor:
             self._watch(job)
         for number in [number for number, process in self._own.items() if process.poll() is not None]:
             del self._own[number]  # stopped by somebody, and now over
-        job = self._store.jobs.take()
-        if job is not None:
-            self._begin(job)
+        taken = self._store.jobs.take()
+        if taken is not None:
+            self._begin(taken)
 
     def _begin(self, job: Job) -> None:
         try:

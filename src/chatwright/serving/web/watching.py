@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chatwright.errors import NotFoundError
-from chatwright.evaluation.run_files import StageRecord, read_run
+from chatwright.evaluation.run_files import KINDS, StageRecord
 from chatwright.folders import HOLDER
 
 __all__ = ["Lines", "RunFolder", "RunFolders", "is_alive", "lineage", "new_lines", "state_of"]
@@ -32,8 +32,9 @@ class RunFolder:
 
     @property
     def stages(self) -> tuple[StageRecord, ...]:
-        """Stages in the order in which they were started."""
-        return read_run(self.folder).stages if _holds_stages(self.folder) else ()
+        """Stages in the order in which they were started, without their metrics: those are read as they grow."""
+        found = [_record(path) for path in sorted(self.folder.iterdir()) if _is_stage(path)]
+        return tuple(sorted(found, key=lambda stage: (str(stage.origin.get("started_at", "~")), _rank(stage.kind))))
 
     def stage(self, name: str) -> StageRecord:
         """Raises NotFoundError if the run has no such stage."""
@@ -162,7 +163,7 @@ def _data(stage: StageRecord, known: Mapping[str, tuple[RunFolder, StageRecord]]
     for found, file in zip(hashes, files, strict=False):
         if str(found) in known:
             owner, other = known[str(found)]
-            node = {"id": _key(owner, other), "kind": other.kind, "name": other.name, "run": owner.name}
+            node: dict[str, Any] = {"id": _key(owner, other), "kind": other.kind, "name": other.name, "run": owner.name}
         else:
             node = {"id": f"data:{str(found)[:16]}", "kind": "data", "name": Path(str(file)).name, "run": None}
         yield {**node, "complete": True}
@@ -189,6 +190,27 @@ def _is_run(path: Path) -> bool:
 
 def _holds_stages(path: Path) -> bool:
     return any("@" not in origin.parent.name for origin in path.glob("*/origin.json"))
+
+
+def _is_stage(path: Path) -> bool:
+    return "@" not in path.name and (path / "origin.json").is_file()
+
+
+def _rank(kind: str) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def _record(folder: Path) -> StageRecord:
+    origin = _object(folder / "origin.json")
+    return StageRecord(
+        name=folder.name,
+        kind=str(origin.get("stage") or folder.name),
+        folder=folder,
+        complete=(folder / "done.json").is_file(),
+        config=_object(folder / "config.json"),
+        origin=origin,
+        receipt=_object(folder / "receipt.json"),
+    )
 
 
 def _began(run: Path) -> float:

@@ -84,7 +84,7 @@ function InviteForm({ isFirst, onMade }: { isFirst: boolean; onMade: (made: { ad
     });
   return (
     <form
-      class="form-line"
+      class="form-line invite-form"
       onSubmit={(event) => {
         event.preventDefault();
         void submit(event.currentTarget);
@@ -158,7 +158,7 @@ function InviteLine({ invite, onWithdraw }: { invite: Invite; onWithdraw?: (invi
             {say("withdraw")}
           </button>
         ) : (
-          <span class={stage === "used" ? "badge good" : "badge"}>{say(stage)}</span>
+          stage !== "open" && <span class={stage === "used" ? "badge good" : "badge"}>{say(stage)}</span>
         )}
       </div>
     </li>

@@ -1,5 +1,6 @@
 // The admin page: one tab per kind of work, each with an address of its own.
 import type { ComponentType } from "preact";
+import { useEffect } from "preact/hooks";
 import { type Tab, Tabs } from "../../parts/tabs";
 import { go, place } from "../../router";
 import { me } from "../../session";
@@ -29,6 +30,12 @@ const VIEWS = {
 type View = keyof typeof VIEWS;
 
 export default function AdminPage() {
+  const asked = place.value.query.get("tab") ?? "";
+  const view = (asked in VIEWS ? asked : "people") as View;
+  useEffect(() => {
+    // On a narrow screen the chosen tab may lie outside the bar.
+    document.getElementById(`tab-${view}`)?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [view]);
   if (me.value?.role !== "admin") {
     return (
       <section class="door">
@@ -37,8 +44,6 @@ export default function AdminPage() {
       </section>
     );
   }
-  const asked = place.value.query.get("tab") ?? "";
-  const view = (asked in VIEWS ? asked : "people") as View;
   const Shown = VIEWS[view];
   const tabs: Tab<View>[] = (Object.keys(VIEWS) as View[]).map((name) => ({ name, label: say(name) }));
   return (

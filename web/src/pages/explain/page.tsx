@@ -154,7 +154,7 @@ function TokenStrip() {
     const button = strip.current?.querySelector<HTMLElement>("[aria-pressed=true]");
     const box = strip.current;
     if (!button || !box) return;
-    const low = button.offsetTop - box.offsetTop;
+    const low = button.offsetTop;
     if (low < box.scrollTop || low + button.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = low - 8;
   }, [selected.value, opened.value]);
   return (

@@ -1,5 +1,5 @@
 // The answers in an order: dragged by the handle, moved by keys or buttons, tied with the one above.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../../parts/icons";
 import { Markdown } from "../../parts/markdown";
 import { announce } from "../../parts/notices";
@@ -17,11 +17,11 @@ export function RankBoard({ answers, ranking, onChange }: Props) {
   const [dragged, setDragged] = useState<number | null>(null);
   const wanted = useRef<number | null>(null);
   const numbers = numbersOf(ranking);
-  useEffect(() => {
-    if (wanted.current === null) return;
-    cards(list.current)[wanted.current]?.focus();
+  useLayoutEffect(() => {
+    if (wanted.current === null) return; // moving an element in the page takes the focus from it
+    cards(list.current)[ranking.order.indexOf(wanted.current)]?.focus();
     wanted.current = null;
-  });
+  }, [ranking]);
   const tell = (next: Ranking, answer: number) => {
     const place = next.order.indexOf(answer);
     const text = next.ties[place] ? "nowTied" : "nowAt";
@@ -31,13 +31,12 @@ export function RankBoard({ answers, ranking, onChange }: Props) {
     const answer = ranking.order[from];
     const next = moveTo(ranking, from, to);
     if (answer === undefined || next.order === ranking.order) return;
-    wanted.current = next.order.indexOf(answer);
+    wanted.current = answer;
     onChange(next);
     tell(next, answer);
   };
   const tie = (place: number) => {
     const next = toggleTie(ranking, place);
-    wanted.current = place;
     onChange(next);
     tell(next, ranking.order[place] ?? 0);
   };

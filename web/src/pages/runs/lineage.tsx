@@ -3,12 +3,13 @@ import type { Lineage } from "./api";
 import { layoutOf } from "./lineage_layout";
 import { kindName, say } from "./words";
 
-const WIDE = 132;
-const HIGH = 40;
-const GAP_X = 46;
-const GAP_Y = 16;
-const EDGE = 8;
-const MOST_LETTERS = 17;
+const WIDE = 106;
+const HIGH = 38;
+const GAP_X = 26;
+const GAP_Y = 18;
+const EDGE = 2;
+const TOP = GAP_Y;
+const MOST_LETTERS = 14;
 
 interface Props {
   run: string;
@@ -20,22 +21,19 @@ interface Props {
 export function LineageDrawing({ run, lineage, chosen, onChoose }: Props) {
   const { boxes, columns, rows, edges } = layoutOf(lineage);
   const x = (column: number) => EDGE + column * (WIDE + GAP_X);
-  const y = (row: number) => EDGE + row * (HIGH + GAP_Y);
+  const y = (row: number) => TOP + row * (HIGH + GAP_Y);
   const width = x(columns) - GAP_X + EDGE;
   const height = y(rows) - GAP_Y + EDGE;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={say("lineage")}>
       <svg class="lineage" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={say("lineage")}>
         {edges.map(({ from, to, role }) => {
-          const start = [x(from.column) + WIDE, y(from.row) + HIGH / 2] as const;
-          const end = [x(to.column), y(to.row) + HIGH / 2] as const;
-          const bend = Math.max(24, (end[0] - start[0]) / 2);
           const isNear = chosen !== null && [from.id, to.id].includes(`${run}/${chosen}`);
           return (
             <path
               key={`${from.id}>${to.id}>${role}`}
               class={isNear ? "near" : ""}
-              d={`M${start[0]} ${start[1]}C${start[0] + bend} ${start[1]} ${end[0] - bend} ${end[1]} ${end[0]} ${end[1]}`}
+              d={wayOf(from, to, x, y)}
             >
               <title>{`${from.name} → ${to.name} (${role})`}</title>
             </path>
@@ -67,11 +65,11 @@ export function LineageDrawing({ run, lineage, chosen, onChoose }: Props) {
             >
               <title>{box.run && !isOwn ? `${box.run}/${box.name}` : box.name}</title>
               <rect width={WIDE} height={HIGH} rx={9} />
-              <text class="node-name" x={11} y={17}>
+              <text class="node-name" x={9} y={16}>
                 {text}
               </text>
-              <text class="node-kind" x={11} y={31}>
-                {box.run && !isOwn ? box.run.slice(0, 20) : kindName(box.kind)}
+              <text class="node-kind" x={9} y={30}>
+                {box.run && !isOwn ? box.run.slice(0, 16) : kindName(box.kind)}
               </text>
             </g>
           );
@@ -79,4 +77,22 @@ export function LineageDrawing({ run, lineage, chosen, onChoose }: Props) {
       </svg>
     </div>
   );
+}
+
+type Scale = (place: number) => number;
+
+/** Next door: a curve. Further away: along the free lane above a row, so that no line runs behind a box. */
+function wayOf(from: Place, to: Place, x: Scale, y: Scale): string {
+  const [x1, y1] = [x(from.column) + WIDE, y(from.row) + HIGH / 2];
+  const [x2, y2] = [x(to.column), y(to.row) + HIGH / 2];
+  const curve = (ax: number, ay: number, bx: number, by: number) =>
+    `C${(ax + bx) / 2} ${ay} ${(ax + bx) / 2} ${by} ${bx} ${by}`;
+  if (to.column - from.column <= 1) return `M${x1} ${y1}${curve(x1, y1, x2, y2)}`;
+  const lane = y(Math.max(from.row, to.row)) - GAP_Y / 2;
+  return `M${x1} ${y1}${curve(x1, y1, x1 + GAP_X, lane)}H${x2 - GAP_X}${curve(x2 - GAP_X, lane, x2, y2)}`;
+}
+
+interface Place {
+  column: number;
+  row: number;
 }

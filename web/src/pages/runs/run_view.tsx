@@ -28,7 +28,8 @@ export function RunView({ name }: { name: string }) {
   if (found.failure) return <p class="failure">{found.failure}</p>;
   if (!run) return <p class="hint">{say("loading")}</p>;
   const busy = run.stages.find((stage) => stage.state === "running");
-  const withCurves = run.stages.findLast((stage) => stage.metrics.length > 0);
+  const measured = run.stages.filter((stage) => stage.metrics.length > 0);
+  const withCurves = measured.findLast((stage) => stage.kind === "ppo") ?? measured.at(-1);
   const stage = run.stages.find((one) => one.name === chosen) ?? busy ?? withCurves ?? run.stages.at(-1);
   return (
     <div class="run-view">

@@ -1,0 +1,123 @@
+"""The runs page: lineage, live curves, reports in a sandbox, promotions, training, the result of a comparison."""
+
+from __future__ import annotations
+
+import pytest
+
+from browsing import AXE, Site, browser, in_browser, site, violations
+
+__all__ = ["browser", "site"]  # fixtures
+expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
+
+
+@in_browser
+def test_a_run_shows_lineage_receipt_and_curves_that_grow_while_it_trains(site: Site) -> None:
+    page = site.open("runs")
+    page.get_by_role("img", name="Curve of Score").wait_for()
+    box = page.get_by_role("button", name="PPO ppo")
+    assert box.get_attribute("aria-pressed") == "true", "the stage that trains is shown first"
+    before = site.fake.metrics
+    page.wait_for_timeout(2600)
+    assert site.fake.metrics > before, "it asks for the new lines only, again and again"
+    page.get_by_role("button", name="Fine-tuning sft").focus()
+    page.keyboard.press("Enter")
+    receipt = page.get_by_role("region", name="Receipt")
+    assert "95 s" not in receipt.inner_text() and "1.6 min" in receipt.inner_text()
+    page.get_by_text("Samples", exact=True).click()
+    page.get_by_text("an answer").wait_for()
+    assert page.evaluate("window.stolen") is None
+    page.get_by_role("link", name="older").click()
+    page.get_by_role("heading", name="older").wait_for()
+    assert page.url.endswith("runs?run=older")
+
+
+@in_browser
+def test_reports_stand_side_by_side_and_nothing_in_them_runs(site: Site) -> None:
+    page = site.open("runs?view=reports")
+    frame = page.frame_locator("iframe").first
+    assert frame.locator("h1").inner_text() == "Report of older"
+    assert page.locator("iframe").first.get_attribute("sandbox") == ""
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.stolen") is None
+    site.complaints.clear()  # the browser notes the scripts that the sandbox stopped
+
+
+@in_browser
+def test_promoting_and_rolling_back_ask_first(site: Site) -> None:
+    page = site.open("runs?view=served")
+    page.get_by_text("35").first.wait_for()
+    page.get_by_role("button", name="Promote …").click()
+    dialog = page.get_by_role("dialog", name="Promote …")
+    dialog.get_by_label("Run", exact=True).select_option("older")
+    dialog.get_by_label("Stage").select_option("sft")
+    assert "village-ppo gets answers of older/sft" in dialog.inner_text()
+    dialog.get_by_role("button", name="Promote", exact=True).click()
+    page.get_by_text("village-ppo now answers with older/sft.").wait_for()
+    assert site.fake.promotions[0]["folder"] == "/runs/older/sft"
+    page.get_by_role("button", name="Roll back").click()
+    assert site.fake.promotions, "nothing happens before it is confirmed"
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    page.get_by_text("was rolled back").wait_for()
+    assert site.fake.promotions == []
+
+
+@in_browser
+def test_training_says_plainly_what_there_is_before_it_starts(site: Site) -> None:
+    page = site.open("runs?view=training")
+    plainly = page.get_by_role("region", name="What there is to learn from").first
+    text = plainly.inner_text()
+    assert "312 of some 2,000 comparisons" in text and "62.0 % of pairs it had not seen" in text
+    assert "55.0 % – 69.0 %" in text and "20 of 60 rankings are by a simulated labeler" in text
+    page.get_by_label("Also the 20 simulated rankings").uncheck()
+    page.get_by_text("Settings", exact=True).click()
+    page.get_by_label("One a line, as in a recipe").fill("ppo.iterations = 20\nnonsense")
+    assert page.get_by_role("button", name="Start …").is_disabled()
+    page.get_by_label("One a line, as in a recipe").fill("ppo.iterations = 20")
+    page.get_by_role("button", name="Start …").click()
+    dialog = page.get_by_role("dialog")
+    assert "312 comparisons" in dialog.inner_text()
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("step 3 of 40").wait_for()
+    [job] = [call[2] for call in site.fake.calls if call[0] == "job"]
+    submission = job.pop("submission")
+    assert 10 <= len(submission) <= 64
+    assert job == {"kind": "loop", "run": "older", "with_simulated": False, "settings": {"ppo.iterations": 20}}
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+    assert page.evaluate("window.stolen") is None
+
+
+@in_browser
+def test_a_comparison_ends_with_an_interval_and_is_promoted_or_discarded(site: Site) -> None:
+    page = site.open("runs?view=comparisons")
+    result = page.get_by_role("region", name="Result")
+    result.get_by_text("village/ppo wins 61.0 % (95% interval 55.5 % – 66.4 %; ties count half)").wait_for()
+    assert "village/ppo is better than village/sft" in result.inner_text()
+    result.get_by_role("button", name="Promote village/ppo").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_label("Run", exact=True).input_value() == "village"
+    page.keyboard.press("Escape")
+    page.get_by_label("New model (A)").select_option(label="older/sft")
+    page.get_by_role("button", name="Let them answer").click()
+    page.get_by_text("3 pairs are ready for votes").wait_for()
+    [asked] = [call[2] for call in site.fake.calls if call[0] == "compare"]
+    assert asked["model_a"] == {"run": "older", "stage": "sft"} and asked["model_b"] == "village-sft"
+    result.get_by_role("button", name="Discard").click()
+    page.get_by_text("nothing was promoted").wait_for()
+
+
+@in_browser
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in web/")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_runs_page_and_nothing_runs_out_of_a_phone(site: Site, scheme: str) -> None:
+    page = site.open("runs", color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    page.get_by_role("img", name="Curve of Score").wait_for()
+    found = {"runs": violations(page)}
+    for view in ("Served models", "Training", "Comparisons"):
+        page.get_by_role("tab", name=view).click()
+        page.wait_for_timeout(400)
+        found[view] = violations(page)
+    assert [f"{name}: {problem}" for name, problems in found.items() for problem in problems] == []
+    phone = site.open("runs", viewport={"width": 390, "height": 844}, has_touch=True, color_scheme=scheme)
+    phone.get_by_role("img", name="Curve of Score").wait_for()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,190 @@
+// What can change while the server runs: how long chats are kept, how much one person may judge, the guidelines.
+import { useState } from "preact/hooks";
+import type { Role } from "../../api";
+import { useLoaded } from "../../parts/loaded";
+import { Markdown } from "../../parts/markdown";
+import { notify } from "../../parts/notices";
+import { office, type Settings } from "./api";
+import { type CapField, capFields, capsOf, ROLES } from "./caps";
+import { sure } from "./confirm";
+import { Segments } from "./usage";
+import { say } from "./words";
+import { useWork } from "./working";
+import "../../parts/markdown.css";
+
+export function SettingsForm() {
+  const found = useLoaded(async () => {
+    const [settings, guidelines] = await Promise.all([office.settings(), office.guidelines()]);
+    return { settings, guidelines };
+  }, []);
+  if (found.failure) return <p class="failure">{found.failure}</p>;
+  if (!found.value) return <p class="hint">{say("loading")}</p>;
+  const { settings, guidelines } = found.value;
+  return (
+    <>
+      <div class="pair">
+        <Retention settings={settings} onSaved={found.reload} />
+        <Caps key={JSON.stringify(settings.daily_caps)} settings={settings} onSaved={found.reload} />
+      </div>
+      <Guidelines key={guidelines} settings={settings} shown={guidelines} onSaved={found.reload} />
+    </>
+  );
+}
+
+interface Props {
+  settings: Settings;
+  onSaved: () => void;
+}
+
+function Retention({ settings, onSaved }: Props) {
+  const [keeps, setKeeps] = useState(settings.retention_days === null);
+  const [days, setDays] = useState(String(settings.retention_days ?? 90));
+  const [isBusy, work] = useWork();
+  const submit = async () => {
+    const retention_days = keeps ? null : Number(days);
+    const isShorter = retention_days !== null && retention_days < (settings.retention_days ?? Infinity);
+    const question = { title: say("retentionTitle", { days: retention_days ?? 0 }), text: say("retentionText"), action: say("save") };
+    if (isShorter && !(await sure(question))) return;
+    await work(async () => {
+      await office.changeSettings({ retention_days });
+      notify(say("saved"));
+      onSaved();
+    });
+  };
+  return (
+    <section class="card box" aria-label={say("retention")}>
+      <h2>{say("retention")}</h2>
+      <p class="hint">{say("retentionMore")}</p>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <label class="check">
+          <input type="radio" name="keeps" checked={keeps} onChange={() => setKeeps(true)} />
+          <span class="plain-text">{say("keepAll")}</span>
+        </label>
+        <label class="check">
+          <input type="radio" name="keeps" checked={!keeps} onChange={() => setKeeps(false)} />
+          <span class="plain-text">{say("deleteAfter")}</span>
+        </label>
+        {!keeps && (
+          <label>
+            <span>{say("retentionDays")}</span>
+            <input type="number" min={1} step={1} required value={days} onInput={(event) => setDays(event.currentTarget.value)} />
+          </label>
+        )}
+        <div class="row">
+          <button type="submit" class="primary" disabled={isBusy}>
+            {say("save")}
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+function Caps({ settings, onSaved }: Props) {
+  const [fields, setFields] = useState(capFields(settings.daily_caps));
+  const [isBusy, work] = useWork();
+  const set = (role: Role, change: Partial<CapField>) => setFields({ ...fields, [role]: { ...fields[role], ...change } });
+  const submit = () =>
+    work(async () => {
+      await office.changeSettings({ daily_caps: capsOf(fields) });
+      notify(say("saved"));
+      onSaved();
+    });
+  return (
+    <section class="card box" aria-label={say("caps")}>
+      <h2>{say("caps")}</h2>
+      <p class="hint">{say("capsMore")}</p>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        {ROLES.map((role) => (
+          <div key={role} class="cap">
+            <label>
+              <span>{say(role)}</span>
+              <input
+                type="number"
+                min={1}
+                step={1}
+                value={fields[role].number}
+                disabled={fields[role].isUnlimited}
+                placeholder={fields[role].isUnlimited ? say("noLimit") : say("serverDefault")}
+                onInput={(event) => set(role, { number: event.currentTarget.value })}
+              />
+            </label>
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={fields[role].isUnlimited}
+                aria-label={say("noLimitFor", { role: say(role) })}
+                onChange={(event) => set(role, { isUnlimited: event.currentTarget.checked })}
+              />
+              <span class="plain-text">{say("noLimit")}</span>
+            </label>
+          </div>
+        ))}
+        <div class="row">
+          <button type="submit" class="primary" disabled={isBusy}>
+            {say("save")}
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+function Guidelines({ settings, shown, onSaved }: Props & { shown: string }) {
+  const [text, setText] = useState(shown);
+  const [view, setView] = useState<"edit" | "preview">("edit");
+  const [isBusy, work] = useWork();
+  const put = (guidelines: string) =>
+    work(async () => {
+      await office.changeSettings({ guidelines });
+      notify(say("saved"));
+      onSaved();
+    });
+  const reset = async () => {
+    const question = { title: say("usualTitle"), text: say("usualText"), action: say("useUsual") };
+    if (await sure(question)) await put("");
+  };
+  return (
+    <section class="card box" aria-label={say("guidelines")}>
+      <header class="row between">
+        <h2>{say("guidelines")}</h2>
+        <Segments label={say("guidelines")} items={["edit", "preview"] as const} chosen={view} name={(one) => say(one)} onChoose={setView} />
+      </header>
+      <p class="hint">{say("guidelinesMore")}</p>
+      {view === "edit" ? (
+        <textarea
+          rows={14}
+          class="mono"
+          maxLength={50_000}
+          aria-label={say("guidelines")}
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
+      ) : (
+        <Markdown text={text} copy={say("copy")} copied={say("copied")} />
+      )}
+      <div class="row">
+        <button type="button" class="primary" disabled={isBusy || text === shown} onClick={() => void put(text)}>
+          {say("save")}
+        </button>
+        {settings.guidelines && (
+          <button type="button" class="plain" disabled={isBusy} onClick={() => void reset()}>
+            {say("useUsual")}
+          </button>
+        )}
+      </div>
+    </section>
+  );
+}
