@@ -75,7 +75,9 @@ class Ours:
         self.decoder = decoder_of(model, precision)
 
     def __call__(self) -> None:
-        scheduler = Scheduler(self.decoder, torch.device("cpu"), slots=self.streams, prefill_chunk=8192)
+        scheduler = Scheduler(
+            self.decoder, torch.device("cpu"), vocabulary=10**9, slots=self.streams, prefill_chunk=8192
+        )
         for seed, prompt in enumerate(prompts_of(self.size, self.streams)):
             scheduler.add(Row(prompt, Sampling(temperature=1.0), seed, self.size.tokens))
         with kernel_threads(self.threads):
@@ -91,7 +93,7 @@ class Rollouts:
         self.model, self.size, self.prompts, self.threads = model, size, prompts, threads
 
     def __call__(self) -> None:
-        tokenizer = cast(Tokenizer, SimpleNamespace(stops=frozenset()))
+        tokenizer = cast(Tokenizer, SimpleNamespace(stops=frozenset(), size=10**9))
         engine = Engine(self.model, tokenizer, measuring.ours(self.threads))
         sampling = Sampling(temperature=1.0, max_tokens=self.size.tokens)
         engine.sample(prompts_of(self.size, self.prompts), sampling, seeds=range(self.prompts))

@@ -58,7 +58,9 @@ class Ours(Timed):
         case, settings = self.case, self.case.settings
         world = measuring.ours(settings.threads)
         with self.phase("rollout"):
-            engine = Engine(self.policy, cast(Tokenizer, SimpleNamespace(stops={END})), world, batch=settings.batch)
+            engine = Engine(
+                self.policy, cast(Tokenizer, SimpleNamespace(stops={END}, size=10**9)), world, batch=settings.batch
+            )
             sampled = engine.sample(case.prompts, case.sampling, seeds=case.seeds(self.iteration), is_over=case.is_over)
             self.answers = [[*own.tokens, *[END] * own.ended] for own in sampled]
             logps, ended = [own.logps for own in sampled], [own.ended for own in sampled]

@@ -76,7 +76,7 @@ class Ours:
     def __call__(self) -> None:
         work, world = self.work, measuring.ours(self.threads, self.precision)
         torch.set_num_threads(self.kernel_threads)
-        tokenizer = cast(Tokenizer, SimpleNamespace(stops={END}))  # all that sampling asks of it
+        tokenizer = cast(Tokenizer, SimpleNamespace(stops={END}, size=10**9))  # all that sampling asks of it
         engine = Engine(self.model, tokenizer, world, batch=len(work.prompts))
         everything = list(range(len(work.prompts)))
         groups = [[place] for place in everything] if self.alone else [everything]

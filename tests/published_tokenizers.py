@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -174,3 +177,11 @@ def write_style(folder: Path, style: str, **changes: object) -> Path:
     }  # fmt: skip
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+@cache
+def folder_of(style: str) -> Path:
+    """A folder in a style of STYLES, written once and thrown away when the tests end."""
+    shelf = Path(tempfile.mkdtemp(prefix="chatwright-tokenizers-"))
+    atexit.register(shutil.rmtree, shelf, ignore_errors=True)
+    return write_style(shelf / style, style)

@@ -21,7 +21,7 @@ from tiny import language_model, random_tokens, tokenizer, world_of
 
 SMALL = 12
 """A vocabulary in which the end token comes often enough that rows end at different times."""
-ENDS = SimpleNamespace(begin=1, end=2, stops=frozenset({2}))
+ENDS = SimpleNamespace(begin=1, end=2, stops=frozenset({2}), size=10**9)
 
 
 def small_engine(*, shards=1, batch=64, context=64, seed=0):
@@ -135,7 +135,16 @@ def test_seeds_of_rows_are_a_function_of_their_numbers_and_far_apart():
 SIXTY = [n * 7919 + 1 for n in range(60)]
 
 
-@pytest.mark.parametrize("shards, batch", [(1, 64), (1, 16), (2, 64), (2, 10), (3, 7)])
+@pytest.mark.parametrize(
+    "shards, batch",
+    [
+        (1, 16),
+        (3, 7),
+        pytest.param(1, 64, marks=pytest.mark.slow),
+        pytest.param(2, 64, marks=pytest.mark.slow),
+        pytest.param(2, 10, marks=pytest.mark.slow),
+    ],
+)
 def test_batched_is_alone_token_for_token(shards, batch):
     sampling = Sampling(temperature=1.0, max_tokens=30)
     prompts = prompts_of(60)
@@ -245,7 +254,7 @@ def test_waiting_rows_join_when_there_is_room():
     assert [own.tokens for own in sampled] == [own.tokens for own in alone]
 
 
-@pytest.mark.parametrize("batch", [64, 16, 4])
+@pytest.mark.parametrize("batch", [64, pytest.param(16, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("shards", [1, 2])
 def test_a_long_prompt_beside_short_ones_is_answered_up_to_the_end_of_the_context(batch, shards):
     engine = small_engine(batch=batch, shards=shards)
@@ -261,7 +270,7 @@ def test_a_long_prompt_beside_short_ones_is_answered_up_to_the_end_of_the_contex
 
 def test_a_row_that_reached_the_end_of_the_context_does_not_hold_up_rows_that_never_end():
     """One row of twenty-one is too few to be worth compacting, but it must not be read on past the context."""
-    engine = Engine(language_model(SMALL), SimpleNamespace(stops=frozenset()), world_of())
+    engine = Engine(language_model(SMALL), SimpleNamespace(stops=frozenset(), size=10**9), world_of())
     prompts = [[7] * 62, *[[7] * 5] * 20]
     sampled = engine.sample(prompts, Sampling(temperature=1.0, max_tokens=30), seeds=range(21))
     assert [len(own.tokens) for own in sampled] == [2] + [30] * 20

@@ -185,7 +185,7 @@ def test_remembered_prefixes_stay_within_their_bytes_and_the_least_used_go_first
 def test_a_long_prompt_stalls_running_streams_by_one_piece_at_most():
     model, read = model_of(), []
     model.backbone.register_forward_pre_hook(lambda _, given: read.append(tuple(given[0].shape)))
-    scheduler = Scheduler(model, torch.device("cpu"), slots=8, prefill_chunk=10, cache_bytes=1 << 22)
+    scheduler = Scheduler(model, torch.device("cpu"), vocabulary=10**9, slots=8, prefill_chunk=10, cache_bytes=1 << 22)
     from chatwright.generation.rows import Row
 
     runners = [Row([5 + n, 6, 7], Sampling(temperature=1.0), n, 30) for n in range(3)]

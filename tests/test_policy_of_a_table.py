@@ -115,7 +115,14 @@ def optimise(table, *, iterations, answers, rate, whitened=False, trace=0.95, se
     return logits.detach()
 
 
-@pytest.mark.parametrize("actions, beta, seed", [(5, 0.5, 1), (8, 1.0, 2), (16, 0.7, 3)])
+@pytest.mark.parametrize(
+    "actions, beta, seed",
+    [
+        (5, 0.5, 1),
+        pytest.param(8, 1.0, 2, marks=pytest.mark.slow),
+        pytest.param(16, 0.7, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_single_token_answers_reach_the_analytic_optimum(actions, beta, seed):
     table = Table(actions, 1, beta=beta, seed=seed)
     assert table.distance(table.reference) > 0.05

@@ -79,7 +79,7 @@ def rolled(config, policy, *, seed=0, max_tokens=10, prompts=None):
     rng = random.Random(seed)
     prompts = prompts or [[rng.randrange(3, SMALL) for _ in range(rng.randrange(1, 9))] for _ in range(config.batch)]
     seeds = [seed * 1000 + n for n in range(len(prompts))]
-    engine = Engine(policy, type("Ends", (), {"end": END, "stops": frozenset({END})}), world_of())
+    engine = Engine(policy, type("Ends", (), {"end": END, "stops": frozenset({END}), "size": 10**9}), world_of())
     sampled = engine.sample(prompts, Sampling(temperature=config.temperature, max_tokens=max_tokens), seeds=seeds)
     return collate(
         prompts,

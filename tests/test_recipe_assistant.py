@@ -249,6 +249,7 @@ def failing_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
     return failing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "module", "function", "make"),
     [

@@ -110,6 +110,7 @@ def test_running_it_again_changes_nothing(finished: Path, slice_of_data: Path, c
 
 
 @needs_data
+@pytest.mark.slow
 def test_no_prompt_that_evaluate_asks_was_read_by_an_earlier_stage(tmp_path: Path):
     recipe = read_recipe(RECIPE, out=tmp_path, settings=[f"data={DATA}"])
     steps = {step.table: step.config for step in recipe.steps}
@@ -122,6 +123,7 @@ def test_no_prompt_that_evaluate_asks_was_read_by_an_earlier_stage(tmp_path: Pat
 
 
 @needs_data
+@pytest.mark.slow
 def test_the_judge_learned_from_other_prompts_than_the_reward_model(tmp_path: Path):
     from chatwright.feedback.rankings import read_rankings
 

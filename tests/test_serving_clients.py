@@ -207,7 +207,6 @@ def test_serve_refuses_what_is_not_safe_in_one_sentence(folder: Path, tmp_path: 
     store = str(tmp_path / "store.db")
     for arguments, kind, said in (
         ([folder, "--host", "0.0.0.0"], ConfigError, "--behind-proxy"),
-        ([folder, "--require-key", "--port", "0", "--store", store], ConfigError, "chatwright keys add"),
         ([tmp_path / "none", "--store", store], ArtefactError, "does not exist"),
         ([folder, "--host", "nowhere.invalid", "--behind-proxy", "--store", store], ConfigError, "no address"),
     ):

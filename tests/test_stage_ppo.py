@@ -76,7 +76,7 @@ def metrics_of(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_policy_learns_to_say_what_is_rewarded(given_files, tmp_path, seed):
     out = ppo(config_of(given_files, tmp_path / "ppo", seed=seed), reward=counted)
     summary, lines = summary_of(out), metrics_of(out)
@@ -105,6 +105,7 @@ def distance_of(out, given_files):
     return total / count
 
 
+@pytest.mark.slow
 def test_a_constant_reward_and_a_high_price_of_distance_hold_the_policy_where_it_was(given_files, tmp_path):
     """Whatever moves is noise; it stays far below what a reward moves with the same settings."""
     cases = {"moved": (counted, 0.1), "constant": (constant, 0.1), "dear": (counted, 100.0)}

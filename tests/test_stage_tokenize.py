@@ -199,6 +199,7 @@ def test_bad_texts_leave_no_folder_that_passes_for_complete(tmp_path, texts):
         tokenize(config_of(tmp_path, tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is absent: real texts are not tokenized")
 @pytest.mark.parametrize(
     ("name", "settings", "documents"),

@@ -19,7 +19,7 @@ from chatwright.text.documents import Source, read_documents
 from chatwright.text.handover import generation_config, write_tokenizer
 from chatwright.text.published import read_tokenizer
 from chatwright.text.tokenizer import Tokenizer, Utf8Stream
-from published_tokenizers import STYLES, TEXTS, write_style
+from published_tokenizers import STYLES, TEXTS, folder_of, write_style
 from tiny import tokenizer as own_tokenizer
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
@@ -118,9 +118,7 @@ def test_vocab_json_merges_txt_and_tokenizer_json_hold_the_same_tokenizer(pair, 
 
 @cache
 def of_style(style: str) -> tuple[Tokenizer, object, Path]:
-    import tempfile
-
-    folder = write_style(Path(tempfile.mkdtemp()) / style, style)
+    folder = folder_of(style)
     return read_tokenizer(folder), transformers().AutoTokenizer.from_pretrained(folder), folder
 
 

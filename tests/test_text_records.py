@@ -216,7 +216,9 @@ REAL = {
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is absent: real conversations are not tried")
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(
+    "name", [name if count < 1200 else pytest.param(name, marks=pytest.mark.slow) for name, (count, _) in REAL.items()]
+)
 def test_real_conversations_are_read_as_they_lie(name):
     count, shape = REAL[name]
     found = read_conversations(DATA / name)

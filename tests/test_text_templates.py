@@ -18,7 +18,7 @@ from chatwright.text.handover import with_chat, write_tokenizer
 from chatwright.text.published import read_tokenizer
 from chatwright.text.templates import ChatTemplate
 from chatwright.text.tokenizer import Tokenizer
-from published_tokenizers import STYLES, write_style
+from published_tokenizers import STYLES, folder_of, write_style
 from tiny import tokenizer as own_tokenizer
 
 DAY = "2024-02-29"
@@ -32,13 +32,6 @@ CONVERSATIONS = [
     Conversation.of("user", "assistant", system="system"),
     Conversation.of("a {{ b }} {% if x %}", "<b>c</b> [INST [/ <<SYS>> </", "|> <| <|im_ end|>"),
 ]
-
-
-@cache
-def folder_of(style: str) -> Path:
-    import tempfile
-
-    return write_style(Path(tempfile.mkdtemp()) / style, style)
 
 
 @cache

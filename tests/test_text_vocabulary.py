@@ -11,16 +11,13 @@ from hypothesis import strategies as some
 from chatwright.text.published import read_tokenizer
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.text.vocabulary import describe, merge_path
-from published_tokenizers import STYLES, TEXTS, write_style
+from published_tokenizers import STYLES, TEXTS, folder_of
 from tiny import tokenizer as own_tokenizer
 
 
 @cache
 def of_style(style: str) -> Tokenizer:
-    import tempfile
-    from pathlib import Path
-
-    return read_tokenizer(write_style(Path(tempfile.mkdtemp()), style))
+    return read_tokenizer(folder_of(style))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import { language } from "../src/preferences";
 import { dictionaries, fill, percent } from "../src/words";
 
 // Every module that holds texts; the page modules themselves need a browser.
-const modules = import.meta.glob(["../src/**/words.ts", "../src/parts/sampling_controls.tsx"]);
+const modules = import.meta.glob(["../src/**/*words.ts", "../src/parts/sampling_controls.tsx"]);
 
 beforeAll(async () => {
   await Promise.all(Object.values(modules).map((load) => load()));

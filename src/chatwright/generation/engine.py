@@ -128,7 +128,11 @@ class Engine:
     def _run(self, decoder: Decoder, rows: list[Row], shards: int, is_over: IsOver | None) -> None:
         """Continue the rows of one thread to their ends."""
         scheduler = Scheduler(
-            decoder, self.world.device, slots=max(1, self.batch // shards), prefill_chunk=READ_AT_ONCE
+            decoder,
+            self.world.device,
+            vocabulary=self.tokenizer.size,
+            slots=max(1, self.batch // shards),
+            prefill_chunk=READ_AT_ONCE,
         )
         for row in rows:
             scheduler.add(row)

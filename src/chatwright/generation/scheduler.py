@@ -41,12 +41,15 @@ class Scheduler:
         model: Decoder,
         device: torch.device,
         *,
+        vocabulary: int,
         slots: int,
         prefill_chunk: int,
         cache_bytes: int | None = None,
         isolate: bool = False,
     ) -> None:
         self.model, self.device = model, device
+        self.vocabulary = vocabulary
+        """Ids that have a text: many published models have rows beyond these, which must never be said."""
         self.slots, self.prefill_chunk = slots, prefill_chunk
         self.isolate = isolate
         """Whether a failure ends only the rows whose fault it is, instead of being raised."""
@@ -330,6 +333,9 @@ class Scheduler:
         rows = self.running
         seeds = np.fromiter((row.seed % 2**64 for row in rows), dtype=np.uint64, count=len(rows))
         places = np.fromiter((len(row.tokens) for row in rows), dtype=np.uint64, count=len(rows))
+        if self.vocabulary < logits.shape[-1]:
+            logits = logits.clone()
+            logits[:, self.vocabulary :] = float("-inf")
         adjusted = adjust(logits, [row.said for row in rows])
         choice = choose(adjusted, [row.sampling for row in rows], uniform(seeds, places))
         own = choice.logps(choice.tokens[:, None]).squeeze(1).tolist()

@@ -123,6 +123,7 @@ class EngineSpeaker:
         self._scheduler = Scheduler(
             self._decoder,
             world.device,
+            vocabulary=tokenizer.size,
             slots=slots,
             prefill_chunk=prefill_chunk,
             cache_bytes=cache_bytes,

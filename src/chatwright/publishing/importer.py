@@ -120,16 +120,16 @@ def _folder_of(source: str | Path, revision: str | None) -> Path:
 def _downloaded(name: str, revision: str | None) -> Path:
     """A snapshot of a model on the hub, in its cache; interrupted downloads go on where they stopped."""
     try:
-        import huggingface_hub as hub
+        from huggingface_hub import HfApi, errors, snapshot_download
     except ImportError:
         raise InputError(
             f'{name} is no folder here; to download it from the hub, pip install "chatwright[hub]"'
         ) from None
     try:
-        with contextlib.suppress(hub.errors.HfHubHTTPError, OSError, hub.errors.OfflineModeIsEnabled):
-            found = hub.HfApi().list_repo_files(name, revision=revision)
-            return Path(hub.snapshot_download(name, revision=revision, allow_patterns=_wanted(found)))
-        return Path(hub.snapshot_download(name, revision=revision, local_files_only=True))
+        with contextlib.suppress(errors.HfHubHTTPError, OSError, errors.OfflineModeIsEnabled):
+            found = HfApi().list_repo_files(name, revision=revision)
+            return Path(snapshot_download(name, revision=revision, allow_patterns=_wanted(found)))
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
     except Exception as problem:  # httpx, requests, hub and cache errors of several versions: all mean "not here"
         reason = " ".join(str(problem).split())[:160]
         raise InputError(

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def serve(
     drain: float = 30.0,
     run_directories: Sequence[Path] | None = None,
     make_app: Callable[..., FastAPI] = web_app,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = partial(print, flush=True),  # a log file shall have the link at once
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; a second signal stops at once. Returns when all is closed.
 

@@ -225,7 +225,7 @@ class Feedback:
                 connection.execute(self._database.insert(trained_on).values(values).on_conflict_do_nothing())
 
     def forget_trained(self, run: str, *, but: Sequence[int]) -> int:
-        """Note that a run has been done anew without some rows: it has learned from `but` only; how many were let go."""
+        """Note that a run has been done anew without some rows: it learned from `but` only; how many were let go."""
         kept, dropped = set(but), 0
         with self._database.writing() as connection:
             known = connection.execute(sa.select(trained_on.c.feedback_id).where(trained_on.c.run == run)).scalars()

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from chatwright.errors import ChatwrightError
 from chatwright.feedback.lessons import STORE_VARIABLE
 from chatwright.serving.web.watching import is_alive
@@ -69,7 +71,7 @@ class Supervisor:
         """Stop a job. A running one may finish its step and save; a second request ends it at once."""
         before = self._store.jobs.get(job_id)
         job = self._store.jobs.stop(job_id)
-        if before.pid is not None and job.state == "stopped":
+        if before.pid is not None and job.state == "stopped" and _is_still(before):
             end(before.pid)
         return job
 
@@ -144,6 +146,17 @@ class Supervisor:
     def _end(self, job: Job, error: str) -> None:
         self._store.jobs.note(job.id, log=self.log_of(job))
         self._store.jobs.finish(job.id, error=error[:1000])
+
+
+def _is_still(job: Job) -> bool:
+    """Whether a job's process number is still its own: the system gives the numbers of ended processes out again."""
+    if job.pid is None:
+        return False
+    try:
+        begun = psutil.Process(job.pid).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return job.finished_at is None or begun <= job.finished_at.timestamp()
 
 
 def end(process: int) -> None:

@@ -133,7 +133,7 @@ function Trained({ turn }: { turn: number }) {
       {found.failure && <p class="failure">{found.failure}</p>}
       {found.value && !runs.length && <p class="empty">{teach("noneTrained")}</p>}
       {runs.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label={teach("trained")}>
+        <div class="scroll" tabIndex={0} role="group" aria-label={teach("trained")}>
           <table class="listing">
             <thead>
               <tr>

@@ -8,18 +8,11 @@ import { day } from "../../words";
 import { type Invite, office } from "./api";
 import { ROLES } from "./caps";
 import { sure } from "./confirm";
+import { stageOf } from "./invite_stage";
 import { moment, say } from "./words";
 import { useWork } from "./working";
 
 const HOURS = [24, 72, 168, 720];
-
-type Stage = "open" | "used" | "withdrawn" | "expired";
-
-export function stageOf(invite: Invite, now = Date.now()): Stage {
-  if (invite.used_at) return "used";
-  if (invite.revoked_at) return "withdrawn";
-  return Date.parse(invite.expires_at) <= now ? "expired" : "open";
-}
 
 export function Invites({ isFirst }: { isFirst: boolean }) {
   const found = useLoaded(() => office.invites(), []);
@@ -71,15 +64,17 @@ export function Invites({ isFirst }: { isFirst: boolean }) {
 
 function InviteForm({ isFirst, onMade }: { isFirst: boolean; onMade: (made: { address: string; invite: Invite }) => void }) {
   const [isBusy, work] = useWork();
+  const [role, setRole] = useState<Role>("chatter");
+  const [hours, setHours] = useState(72);
   const submit = (form: HTMLFormElement) =>
     work(async () => {
       const fields = new FormData(form);
       const made = await office.invite({
-        role: String(fields.get("role")) as Role,
-        hours: Number(fields.get("hours")),
+        role: isFirst ? "admin" : role,
+        hours,
         note: String(fields.get("note")).trim(),
       });
-      form.reset();
+      for (const field of form.querySelectorAll("input")) field.value = "";
       onMade({ address: new URL(made.path, document.baseURI).toString(), invite: made.invite });
     });
   return (
@@ -92,20 +87,20 @@ function InviteForm({ isFirst, onMade }: { isFirst: boolean; onMade: (made: { ad
     >
       <label>
         <span>{say("role")}</span>
-        <select name="role">
-          {(isFirst ? (["admin"] as const) : ROLES).map((role) => (
-            <option key={role} value={role}>
-              {say(role)}
+        <select value={isFirst ? "admin" : role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
+          {(isFirst ? (["admin"] as const) : ROLES).map((one) => (
+            <option key={one} value={one}>
+              {say(one)}
             </option>
           ))}
         </select>
       </label>
       <label>
         <span>{say("validFor")}</span>
-        <select name="hours" defaultValue="72">
-          {HOURS.map((hours) => (
-            <option key={hours} value={hours} selected={hours === 72}>
-              {hours === 24 ? say("oneDay") : say("days", { count: hours / 24 })}
+        <select value={String(hours)} onChange={(event) => setHours(Number(event.currentTarget.value))}>
+          {HOURS.map((one) => (
+            <option key={one} value={String(one)}>
+              {one === 24 ? say("oneDay") : say("days", { count: one / 24 })}
             </option>
           ))}
         </select>

@@ -3,23 +3,9 @@ import { useState } from "preact/hooks";
 import { explain } from "../../api";
 import { Dialog } from "../../parts/dialog";
 import { models } from "../../session";
-import { type NewKey, office } from "./api";
+import { office } from "./api";
+import { keyOf } from "./key_fields";
 import { say } from "./words";
-
-/** What a form of a key says; empty fields are no limits. */
-export function keyOf(fields: FormData): NewKey {
-  const key: NewKey = { name: String(fields.get("name") ?? "").trim() };
-  const rate = String(fields.get("rate") ?? "").trim();
-  const quota = String(fields.get("quota") ?? "").trim();
-  if (rate) key.requests_per_minute = Number(rate);
-  if (quota) {
-    key.quota_tokens = Number(quota);
-    key.quota_period = fields.get("period") === "month" ? "month" : "total";
-  }
-  const chosen = fields.getAll("model").map(String);
-  if (chosen.length) key.models = chosen;
-  return key;
-}
 
 export function KeyForm({ onClose, onMade }: { onClose: () => void; onMade: (secret: string) => void }) {
   const [failure, setFailure] = useState<string | null>(null);

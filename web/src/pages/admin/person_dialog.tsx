@@ -3,13 +3,12 @@ import { useState } from "preact/hooks";
 import { Dialog } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
 import { useLoaded } from "../../parts/loaded";
-import { notify } from "../../parts/notices";
 import { me } from "../../session";
 import { day } from "../../words";
 import { type Gone, office, type Person, save } from "./api";
 import { sure } from "./confirm";
 import { say } from "./words";
-import { useWork } from "./working";
+import { useToldWork } from "./working";
 
 interface Props {
   person: Person;
@@ -32,14 +31,14 @@ export function PersonDialog({ person, onChanged, onClose }: Props) {
 
 function Account({ person, onChanged, onGone }: Omit<Props, "onClose"> & { onGone: (gone: Gone) => void }) {
   const runs = useLoaded(() => office.runsOf(person.id), [person.id]);
-  const [isBusy, work] = useWork();
+  const [isBusy, outcome, work] = useToldWork();
   const isMe = me.value?.person?.id === person.id;
   const isOff = person.disabled_at !== null;
   const toggle = () =>
     work(async () => {
       await office.changePerson(person.id, { disabled: !isOff });
-      notify(say(isOff ? "enabledNow" : "disabledNow", { name: person.name }));
       onChanged();
+      return say(isOff ? "enabledNow" : "disabledNow", { name: person.name });
     });
   const remove = async () => {
     const learned = runs.value?.length ? ` ${say("deleteLearned", { runs: runs.value.join(", ") })}` : "";
@@ -49,7 +48,11 @@ function Account({ person, onChanged, onGone }: Omit<Props, "onClose"> & { onGon
       action: say("deleteAccount"),
       typed: person.name,
     };
-    if (await sure(question)) await work(async () => onGone(await office.deletePerson(person.id)));
+    if (!(await sure(question))) return;
+    await work(async () => {
+      onGone(await office.deletePerson(person.id));
+      return null;
+    });
   };
   return (
     <>
@@ -75,14 +78,14 @@ function Account({ person, onChanged, onGone }: Omit<Props, "onClose"> & { onGon
             type="button"
             class="plain"
             disabled={isBusy}
-            onClick={() => void work(() => save(office.exportPerson(person.id)))}
+            onClick={() => void work(async () => (await save(office.exportPerson(person.id)), null))}
           >
             <Icon name="download" />
             {say("exportData")}
           </button>
         </div>
       </section>
-      <NewPassword person={person} />
+      <NewPassword person={person} isBusy={isBusy} work={work} />
       <section class="form grave">
         <h3>{say("endAccount")}</h3>
         <p class="hint">{say(isMe ? "notYourself" : "disableMore")}</p>
@@ -96,17 +99,27 @@ function Account({ person, onChanged, onGone }: Omit<Props, "onClose"> & { onGon
           </button>
         </div>
       </section>
+      {outcome && (
+        <p class={outcome.isFailure ? "failure" : "note"} role={outcome.isFailure ? "alert" : "status"}>
+          {outcome.text}
+        </p>
+      )}
     </>
   );
 }
 
-function NewPassword({ person }: { person: Person }) {
-  const [isBusy, work] = useWork();
+interface PasswordProps {
+  person: Person;
+  isBusy: boolean;
+  work: (work: () => Promise<string | null>) => Promise<void>;
+}
+
+function NewPassword({ person, isBusy, work }: PasswordProps) {
   const submit = (form: HTMLFormElement) =>
     work(async () => {
       await office.setPassword(person.id, String(new FormData(form).get("password")));
       form.reset();
-      notify(say("passwordSet", { name: person.name }));
+      return say("passwordSet", { name: person.name });
     });
   return (
     <form

@@ -37,9 +37,11 @@ function Standing({ turn }: { turn: number }) {
           <li key={one.kind}>
             <span class="bar-name">{teach(`task_${one.kind}`)}</span>
             <span class="bar" aria-hidden="true">
-              <i style={{ width: `${(100 * one.judgements) / Math.max(1, one.wanted)}%` }} />
+              <i style={{ width: `${isEndless(one) ? 0 : (100 * one.judgements) / Math.max(1, one.wanted)}%` }} />
             </span>
-            <span class="numbers">{teach("doneOf", { done: one.judgements, wanted: one.wanted })}</span>
+            <span class="numbers">{isEndless(one)
+                ? teach("written", { count: one.judgements })
+                : teach("doneOf", { done: one.judgements, wanted: one.wanted })}</span>
           </li>
         ))}
       </ul>
@@ -118,7 +120,9 @@ function TaskLine({ task, onToggle }: { task: Task; onToggle: () => void }) {
     teach(`task_${task.kind}`),
     task.category,
     task.source,
-    teach("judgedOf", { done: task.done, wanted: task.overlap }),
+    task.kind === "prompt"
+      ? teach("written", { count: task.done })
+      : teach("judgedOf", { done: task.done, wanted: task.overlap }),
     moment(task.created_at),
   ];
   return (
@@ -143,6 +147,9 @@ function TaskLine({ task, onToggle }: { task: Task; onToggle: () => void }) {
     </li>
   );
 }
+
+/** Anybody may write a prompt again and again: there is no end to be far from. */
+const isEndless = ({ kind }: { kind: TaskKind }): boolean => kind === "prompt";
 
 /** The last thing asked, or the brief: enough to know a task by. */
 function headOf(task: Task): string {

@@ -131,7 +131,7 @@ function ForPrompts({ onAdded }: { onAdded: (result: Added) => void }) {
             </select>
           </label>
           <label>
-            <span>{teach("howMany")}</span>
+            <span>{teach("manyEach")}</span>
             <input name="each" type="number" min={1} max={1000} defaultValue="10" required />
           </label>
         </div>

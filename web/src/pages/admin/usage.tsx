@@ -90,7 +90,7 @@ function Sums({ lines }: { lines: (by: Column) => Sum[] }) {
         <h2>{say("sums")}</h2>
         <Segments label={say("groupBy")} items={COLUMNS} chosen={by} name={(one) => say(`by_${one}`)} onChoose={setBy} />
       </header>
-      <div class="scroll tall" tabIndex={0} role="region" aria-label={say("sums")}>
+      <div class="scroll tall" tabIndex={0} role="group" aria-label={say("sums")}>
         <table class="listing">
           <thead>
             <tr>

@@ -6,8 +6,9 @@ import { CopyButton } from "../../parts/copy";
 import { Icon } from "../../parts/icons";
 import { Markdown } from "../../parts/markdown";
 import { report } from "../../parts/notices";
+import { go } from "../../router";
 import { FeedbackForm } from "./feedback";
-import { answer, editMessage, giveFeedback, messages, running, showVersion } from "./state";
+import { answer, chat, editMessage, giveFeedback, messages, running, showVersion } from "./state";
 import { versionsOf } from "./tree";
 import { say } from "./words";
 
@@ -128,6 +129,12 @@ function Actions({ message, asking, onEdit, onThumb }: ActionsProps) {
             pressed={thumb === "down"}
             expanded={asking === "down"}
             onClick={() => onThumb("down")}
+          />
+          <IconButton
+            name="look"
+            label={say("lookInside")}
+            disabled={isBusy || !chat.value}
+            onClick={() => chat.value && go("explain", { chat: chat.value.id, message: message.id })}
           />
         </>
       )}

@@ -59,7 +59,7 @@ export function Sources() {
           <p class="coloured">
             {text.tokens.map((token, at) => {
               const score = value.scores[at] ?? 0;
-              const share = Math.round((Math.abs(score) / most) * 75);
+              const share = Math.round((Math.abs(score) / most) * 42);
               const colour = score < 0 ? "var(--danger)" : "var(--accent)";
               return (
                 <span

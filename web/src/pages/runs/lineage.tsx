@@ -25,7 +25,7 @@ export function LineageDrawing({ run, lineage, chosen, onChoose }: Props) {
   const width = x(columns) - GAP_X + EDGE;
   const height = y(rows) - GAP_Y + EDGE;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={say("lineage")}>
+    <div class="scroll" tabIndex={0} role="region" aria-label={say("scrolls", { name: say("lineage") })}>
       <svg class="lineage" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={say("lineage")}>
         {edges.map(({ from, to, role }) => {
           const isNear = chosen !== null && [from.id, to.id].includes(`${run}/${chosen}`);
@@ -49,13 +49,8 @@ export function LineageDrawing({ run, lineage, chosen, onChoose }: Props) {
               class={`node ${box.kind === "data" ? "data" : isOwn ? "own" : "foreign"}`}
               transform={`translate(${x(box.column)} ${y(box.row)})`}
               role={isOwn ? "button" : "img"}
-              tabIndex={isOwn ? 0 : undefined}
+              tabindex={isOwn ? 0 : undefined}
               aria-pressed={isOwn ? box.name === chosen : undefined}
-              aria-label={say("nodeName", {
-                kind: kindName(box.kind),
-                name: box.name,
-                run: isOwn || !box.run ? "" : ` (${box.run})`,
-              })}
               onClick={press}
               onKeyDown={(event) => {
                 if (event.key !== "Enter" && event.key !== " ") return;
@@ -63,7 +58,13 @@ export function LineageDrawing({ run, lineage, chosen, onChoose }: Props) {
                 press();
               }}
             >
-              <title>{box.run && !isOwn ? `${box.run}/${box.name}` : box.name}</title>
+              <title>
+                {say("nodeName", {
+                  kind: kindName(box.kind),
+                  name: box.name,
+                  run: isOwn || !box.run ? "" : ` (${box.run})`,
+                })}
+              </title>
               <rect width={WIDE} height={HIGH} rx={9} />
               <text class="node-name" x={9} y={16}>
                 {text}

@@ -64,7 +64,7 @@ function RequestsPlot({ rows, names }: { rows: Day[]; names: string[] }) {
 function DaysTable({ rows }: { rows: Day[] }) {
   const thumbs = (row: Day) => (row.up + row.down ? percent(row.up / (row.up + row.down)) : "–");
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={say("byDay")}>
+    <div class="scroll" tabIndex={0} role="region" aria-label={say("scrolls", { name: say("byDay") })}>
       <table class="listing">
         <thead>
           <tr>
@@ -139,7 +139,7 @@ function Promotions({ runs }: { runs: RunSummary[] }) {
       {found.failure && <p class="failure">{found.failure}</p>}
       <p class="hint">{say("promotionsLead")}</p>
       {found.value && found.value.history.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label={say("promotions")}>
+        <div class="scroll" tabIndex={0} role="region" aria-label={say("scrolls", { name: say("promotions") })}>
           <table class="listing">
             <thead>
               <tr>
