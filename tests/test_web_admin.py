@@ -302,10 +302,10 @@ def test_prompts_are_asked_for_and_tasks_closed_and_opened(office: Office) -> No
     tasks = page.get_by_role("region", name="All tasks")
     expect(tasks.get_by_role("listitem")).to_have_count(2)
     expect(tasks.get_by_role("listitem").first).to_contain_text("<b>boat</b>")
-    tasks.get_by_role("button", name=re.compile("^Close")).first.click()
+    tasks.get_by_role("button", name=re.compile("^Close:")).first.click()
     expect(tasks.get_by_role("listitem")).to_have_count(1)
     tasks.get_by_role("button", name="Closed").click()
-    tasks.get_by_role("button", name=re.compile("^Open again")).click()
+    tasks.get_by_role("button", name=re.compile("^Open again:")).click()
     expect(tasks.get_by_role("listitem")).to_have_count(0)
     assert {task.state for task in office.store.tasks.all()} == {"open"}
 
@@ -343,6 +343,7 @@ def test_before_anybody_has_an_account_only_an_admin_can_be_invited(empty: Offic
     page.get_by_label("Name").fill("Ada")
     page.get_by_label("Password").fill(web_api.PASSWORD)
     page.get_by_role("button", name="Create account").click()
+    page.get_by_text("What would you like to ask?").wait_for()
     page.get_by_role("link", name="Admin", exact=True).click()
     expect(page.get_by_label("Role of Ada")).to_have_value("admin")
     assert page.get_by_text("Nobody has an account yet").count() == 0

@@ -11,7 +11,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -53,6 +52,11 @@ class EngineSettings:
     threads: int = 2
 
 
+def tell(text: str) -> None:
+    """Print at once: a log file shall have the one-time link before the server ends."""
+    print(text, flush=True)
+
+
 def serve(
     folders: Sequence[Path],
     settings: ServeSettings,
@@ -62,7 +66,7 @@ def serve(
     drain: float = 30.0,
     run_directories: Sequence[Path] | None = None,
     make_app: Callable[..., FastAPI] = web_app,
-    say: Callable[[str], None] = partial(print, flush=True),  # a log file shall have the link at once
+    say: Callable[[str], None] = tell,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; a second signal stops at once. Returns when all is closed.
 

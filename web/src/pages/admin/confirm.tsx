@@ -38,7 +38,7 @@ function Ask({ title, text, action, isDanger = true, typed, answer }: NonNullabl
   const [given, setGiven] = useState("");
   const isReady = typed === undefined || given.trim() === typed.trim();
   return (
-    <Dialog title={title} close={say("cancel")} onClose={() => answer(false)}>
+    <Dialog title={title} close={say("close")} onClose={() => answer(false)}>
       <p>{text}</p>
       <form
         class="form"

@@ -2,7 +2,6 @@
 import { useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { notify, report } from "../../parts/notices";
-import { number } from "../../words";
 import { office, type Task, TASK_KINDS, type TaskKind } from "./api";
 import { readingOf } from "./content";
 import { QueueForms } from "./queue_forms";
@@ -138,7 +137,7 @@ function TaskLine({ task, onToggle }: { task: Task; onToggle: () => void }) {
         <button
           type="button"
           class="quiet small"
-          aria-label={teach("actOn", { action: teach(isOpen ? "closeTask" : "openTask"), title: number(Number(task.id)) })}
+          aria-label={teach("actOn", { action: teach(isOpen ? "closeTask" : "openTask"), title: headOf(task).slice(0, 80) })}
           onClick={onToggle}
         >
           {teach(isOpen ? "closeTask" : "openTask")}
