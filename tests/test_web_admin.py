@@ -81,7 +81,11 @@ def states(office: Office) -> dict[int, str]:
 
 @needs_browser
 def test_what_chatters_say_is_approved_and_rejected_by_keyboard_and_never_executed(office: Office) -> None:
-    good, hostile, private = thumb(office, "Bread."), thumb(office, f"{fake_api.HOSTILE}\u202e"), thumb(office, "x", consent=False)
+    good, hostile, private = (
+        thumb(office, "Bread."),
+        thumb(office, f"{fake_api.HOSTILE}\u202e"),
+        thumb(office, "x", consent=False),
+    )
     page = office.open("admin?tab=review")
     cards = page.get_by_role("article")
     expect(cards).to_have_count(3)
@@ -210,7 +214,12 @@ def test_a_key_is_shown_once_works_within_its_limits_and_is_revoked(office: Offi
 def test_usage_is_told_by_day_and_model_and_added_up_by_person(office: Office) -> None:
     for name, requests in (("Bruno", 3), ("Emil", 4)):
         office.store.usage.record(
-            "tiny", tokens_in=1200, tokens_out=300, requests=requests, person_id=office.ids[name], energy_estimated_j=7200
+            "tiny",
+            tokens_in=1200,
+            tokens_out=300,
+            requests=requests,
+            person_id=office.ids[name],
+            energy_estimated_j=7200,
         )
     page = office.open("admin?tab=usage")
     chart = page.get_by_role("slider", name=re.compile("Requests by day"))
@@ -263,6 +272,20 @@ def test_feedback_goes_out_and_comes_in_and_a_bad_file_is_told_by_its_line(offic
     page.get_by_text("New rows: 1. There already: 0.").wait_for()
     assert [one.origin for one in office.store.feedback.rows(kinds=["ranking"])] == ["import"]
     assert len(office.refusals()) == 1
+
+
+@in_browser
+def test_only_chats_whose_owners_agree_can_be_read(office: Office) -> None:
+    chats, emil = office.store.chats, office.ids["Emil"]
+    for title in ("About bread", "My secret"):
+        chat = chats.start(emil, title=title)
+        chats.say(emil, chat.id, "user", f"{title} <img src=x onerror='window.stolen=1'>")
+        chats.change(emil, chat.id, shared=title == "About bread")
+    page = office.open("admin?tab=exchange")
+    page.get_by_role("button", name="Read: About bread").click()
+    page.get_by_role("dialog", name="About bread").get_by_text("<img src=x").wait_for()
+    assert page.get_by_text("My secret").count() == 0
+    assert page.evaluate("window.stolen") is None
 
 
 @in_browser

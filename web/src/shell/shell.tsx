@@ -6,6 +6,7 @@ import { explain } from "../api";
 import { Notices } from "../parts/notices";
 import { route, type Route } from "../router";
 import { me, start, startFailure } from "../session";
+import { Account } from "./account";
 import { Invite, Login, Setup } from "./door";
 import { TopBar } from "./top_bar";
 import { say } from "./words";
@@ -52,6 +53,7 @@ export function Shell() {
       <main id="main" tabIndex={-1} data-page={name}>
         <Content name={name} />
       </main>
+      <Account />
       <Notices close={say("close")} />
     </>
   );

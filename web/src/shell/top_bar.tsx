@@ -6,6 +6,7 @@ import { report } from "../parts/notices";
 import { language, theme, type Theme } from "../preferences";
 import { addressOf, go, place, ROUTES, route, type Route } from "../router";
 import { leave, me } from "../session";
+import { AccountButton } from "./account";
 import { say } from "./words";
 
 const THEMES: Theme[] = ["system", "light", "dark"];
@@ -90,11 +91,11 @@ export function TopBar() {
         <div class="top-bar-choices">
           <ThemeChoice />
           <LanguageChoice />
+          {me.value?.person && <AccountButton name={me.value.person.name} />}
           {me.value?.person && (
             <button
               type="button"
               class="quiet small"
-              title={say("signedInAs", { name: me.value.person.name })}
               onClick={() => leave().catch(report)}
             >
               {say("signOut")}

@@ -144,22 +144,17 @@ function Trained({ turn }: { turn: number }) {
                 <th scope="col" class="amount">
                   {teach("rowsGone")}
                 </th>
-                <th scope="col">
-                  <span class="for-readers">{teach("state")}</span>
-                </th>
               </tr>
             </thead>
             <tbody>
               {runs.map((one) => (
                 <tr key={one.run}>
                   <th scope="row">
-                    <bdi>{one.run}</bdi>
+                    <bdi>{one.run}</bdi>{" "}
+                    <span class={one.removed ? "badge bad" : "badge good"}>{teach(one.removed ? "wantsTraining" : "upToDate")}</span>
                   </th>
                   <td class="amount">{number(one.rows)}</td>
                   <td class="amount">{number(one.removed)}</td>
-                  <td class="actions">
-                    <span class={one.removed ? "badge bad" : "badge good"}>{teach(one.removed ? "wantsTraining" : "upToDate")}</span>
-                  </td>
                 </tr>
               ))}
             </tbody>

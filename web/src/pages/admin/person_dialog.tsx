@@ -32,7 +32,6 @@ export function PersonDialog({ person, onChanged, onClose }: Props) {
 function Account({ person, onChanged, onGone }: Omit<Props, "onClose"> & { onGone: (gone: Gone) => void }) {
   const runs = useLoaded(() => office.runsOf(person.id), [person.id]);
   const [isBusy, outcome, work] = useToldWork();
-  const isMe = me.value?.person?.id === person.id;
   const isOff = person.disabled_at !== null;
   const toggle = () =>
     work(async () => {
@@ -86,25 +85,39 @@ function Account({ person, onChanged, onGone }: Omit<Props, "onClose"> & { onGon
         </div>
       </section>
       <NewPassword person={person} isBusy={isBusy} work={work} />
-      <section class="form grave">
-        <h3>{say("endAccount")}</h3>
-        <p class="hint">{say(isMe ? "notYourself" : "disableMore")}</p>
-        <div class="row">
-          <button type="button" class="plain" disabled={isBusy || isMe} onClick={() => void toggle()}>
-            {say(isOff ? "enable" : "disable")}
-          </button>
-          <button type="button" class="plain warn" disabled={isBusy || isMe} onClick={() => void remove()}>
-            <Icon name="trash" />
-            {say("deleteAccount")}
-          </button>
-        </div>
-      </section>
+      <EndAccount isMe={me.value?.person?.id === person.id} isOff={isOff} isBusy={isBusy} onToggle={toggle} onDelete={remove} />
       {outcome && (
         <p class={outcome.isFailure ? "failure" : "note"} role={outcome.isFailure ? "alert" : "status"}>
           {outcome.text}
         </p>
       )}
     </>
+  );
+}
+
+interface EndProps {
+  isMe: boolean;
+  isOff: boolean;
+  isBusy: boolean;
+  onToggle: () => Promise<void>;
+  onDelete: () => Promise<void>;
+}
+
+function EndAccount({ isMe, isOff, isBusy, onToggle, onDelete }: EndProps) {
+  return (
+    <section class="form grave">
+      <h3>{say("endAccount")}</h3>
+      <p class="hint">{say(isMe ? "notYourself" : "disableMore")}</p>
+      <div class="row">
+        <button type="button" class="plain" disabled={isBusy || isMe} onClick={() => void onToggle()}>
+          {say(isOff ? "enable" : "disable")}
+        </button>
+        <button type="button" class="plain warn" disabled={isBusy || isMe} onClick={() => void onDelete()}>
+          <Icon name="trash" />
+          {say("deleteAccount")}
+        </button>
+      </div>
+    </section>
   );
 }
 

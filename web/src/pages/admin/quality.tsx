@@ -76,7 +76,7 @@ function Labelers({ labelers, odd }: { labelers: Labeler[]; odd: ReadonlySet<str
           {labelers.map((one) => (
             <tr key={one.labeler}>
               <th scope="row">
-                <bdi>{one.name ?? one.labeler}</bdi> {one.is_me && <span class="badge good">{say("you")}</span>}{" "}
+                <bdi>{one.name ?? (one.labeler || teach("from_import"))}</bdi> {one.is_me && <span class="badge good">{say("you")}</span>}{" "}
                 {odd.has(one.labeler) && <span class="badge bad">{teach("worthALook")}</span>}
               </th>
               <td class="amount">{number(one.judgements)}</td>
@@ -116,7 +116,7 @@ function Outliers({ outliers }: { outliers: Outlier[] }) {
             <li key={one.labeler} class="line">
               <div class="line-text">
                 <p class="line-name">
-                  <bdi>{one.name ?? one.labeler}</bdi>
+                  <bdi>{one.name ?? (one.labeler || teach("from_import"))}</bdi>
                   <span class="soft">{teach("judgementsCount", { count: one.judgements })}</span>
                 </p>
                 <ul class="reasons" lang="en">

@@ -25,7 +25,6 @@ export function Review() {
   }, [kind, state]);
   const people = useLoaded(async () => new Map((await office.people()).map((one) => [one.id, one.name])), []);
   const rows = [...(found.value?.rows ?? []), ...older].filter((row) => row.state === state);
-  const counts = found.value?.counts ?? {};
   const decide: Decide = async (chosen, what) => {
     try {
       const again = await decided(chosen, what);
@@ -48,28 +47,7 @@ export function Review() {
   return (
     <>
       <p class="lead">{teach("reviewLead")}</p>
-      <div class="row between">
-        <Segments
-          label={teach("state")}
-          items={STATES}
-          chosen={state}
-          name={(one) => `${teach(one)} ${number(countOf(counts, kind, one))}`}
-          onChoose={setState}
-        />
-        <div class="row">
-          <label>
-            <span class="field-name">{teach("kind")}</span>
-            <select value={kind} onChange={(event) => setKind(event.currentTarget.value as FeedbackKind | "")}>
-              <option value="">{teach("allKinds")}</option>
-              {FEEDBACK_KINDS.map((one) => (
-                <option key={one} value={one}>
-                  {teach(one)} ({number(countOf(counts, one, state))})
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
-      </div>
+      <Filters counts={found.value?.counts ?? {}} state={state} kind={kind} onState={setState} onKind={setKind} />
       {found.failure && <p class="failure">{found.failure}</p>}
       {runs.length > 0 && <p class="note">{teach("trainAgain", { runs: runs.join(", ") })}</p>}
       {found.value && !rows.length && <p class="empty">{teach(state === "waiting" ? "nothingWaits" : "nothingHere")}</p>}
@@ -80,6 +58,41 @@ export function Review() {
         </button>
       )}
     </>
+  );
+}
+
+interface FiltersProps {
+  counts: Counts;
+  state: State;
+  kind: FeedbackKind | "";
+  onState: (state: State) => void;
+  onKind: (kind: FeedbackKind | "") => void;
+}
+
+function Filters({ counts, state, kind, onState, onKind }: FiltersProps) {
+  return (
+    <div class="row between">
+      <Segments
+        label={teach("state")}
+        items={STATES}
+        chosen={state}
+        name={(one) => `${teach(one)} ${number(countOf(counts, kind, one))}`}
+        onChoose={onState}
+      />
+      <div class="row">
+        <label>
+          <span class="field-name">{teach("kind")}</span>
+          <select value={kind} onChange={(event) => onKind(event.currentTarget.value as FeedbackKind | "")}>
+            <option value="">{teach("allKinds")}</option>
+            {FEEDBACK_KINDS.map((one) => (
+              <option key={one} value={one}>
+                {teach(one)} ({number(countOf(counts, one, state))})
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+    </div>
   );
 }
 
@@ -142,33 +155,7 @@ function Rows({ rows, names, state, decide }: RowsProps) {
   };
   return (
     <>
-      <div class="row between picking">
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={picked.length === rows.length}
-            indeterminate={picked.length > 0 && picked.length < rows.length}
-            onChange={(event) => pick(rows.map((row) => row.id), event.currentTarget.checked)}
-          />
-          {picked.length ? teach("pickedCount", { count: picked.length, all: rows.length }) : teach("pickAll")}
-        </label>
-        {picked.length > 0 ? (
-          <div class="row">
-            {actions.map((what) => (
-              <button
-                key={what}
-                type="button"
-                class={what === "remove" ? "plain small warn" : what === "approve" ? "primary small" : "plain small"}
-                onClick={() => void decide(picked, what)}
-              >
-                {teach(`${what}Picked`, { count: picked.length })}
-              </button>
-            ))}
-          </div>
-        ) : (
-          <p class="hint keys-hint">{teach("reviewKeys")}</p>
-        )}
-      </div>
+      <PickingBar rows={rows} picked={picked} actions={actions} pick={pick} decide={decide} />
       <ul class="cards" ref={list} onKeyDown={onKey}>
         {rows.map((row) => (
           <RowCard
@@ -183,6 +170,46 @@ function Rows({ rows, names, state, decide }: RowsProps) {
         ))}
       </ul>
     </>
+  );
+}
+
+interface PickingProps {
+  rows: FeedbackRow[];
+  picked: FeedbackRow[];
+  actions: ("approve" | "reject" | "remove")[];
+  pick: (ids: string[], isOn: boolean) => void;
+  decide: Decide;
+}
+
+function PickingBar({ rows, picked, actions, pick, decide }: PickingProps) {
+  return (
+    <div class="row between picking">
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={picked.length === rows.length}
+          indeterminate={picked.length > 0 && picked.length < rows.length}
+          onChange={(event) => pick(rows.map((row) => row.id), event.currentTarget.checked)}
+        />
+        {picked.length ? teach("pickedCount", { count: picked.length, all: rows.length }) : teach("pickAll")}
+      </label>
+      {picked.length > 0 ? (
+        <div class="row">
+          {actions.map((what) => (
+            <button
+              key={what}
+              type="button"
+              class={what === "remove" ? "plain small warn" : what === "approve" ? "primary small" : "plain small"}
+              onClick={() => void decide(picked, what)}
+            >
+              {teach(`${what}Picked`, { count: picked.length })}
+            </button>
+          ))}
+        </div>
+      ) : (
+        <p class="hint keys-hint">{teach("reviewKeys")}</p>
+      )}
+    </div>
   );
 }
 

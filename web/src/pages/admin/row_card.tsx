@@ -67,8 +67,7 @@ function Origin({ row, name }: Pick<Props, "row" | "name">) {
       {row.category && <span class="badge">{row.category}</span>}
       {row.model && <span class="badge">{row.model}</span>}
       <span class="hint">
-        <bdi>{name ?? row.labeler}</bdi>
-        {" · "}
+        {(name ?? row.labeler) && <bdi>{name ?? row.labeler} · </bdi>}
         {[role, teach(`from_${originOf(row.origin)}`), moment(row.created_at)].filter(Boolean).join(" · ")}
       </span>
     </p>

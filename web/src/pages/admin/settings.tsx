@@ -1,5 +1,5 @@
 // What can change while the server runs: how long chats are kept, how much one person may judge, the guidelines.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Role } from "../../api";
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
@@ -26,7 +26,7 @@ export function SettingsForm() {
         <Retention settings={settings} onSaved={found.reload} />
         <Caps key={JSON.stringify(settings.daily_caps)} settings={settings} onSaved={found.reload} />
       </div>
-      <Guidelines key={guidelines} settings={settings} shown={guidelines} onSaved={found.reload} />
+      <Guidelines settings={settings} shown={guidelines} onSaved={found.reload} />
     </>
   );
 }
@@ -144,6 +144,7 @@ function Caps({ settings, onSaved }: Props) {
 
 function Guidelines({ settings, shown, onSaved }: Props & { shown: string }) {
   const [text, setText] = useState(shown);
+  useEffect(() => setText(shown), [shown]);
   const [view, setView] = useState<"edit" | "preview">("edit");
   const [isBusy, work] = useWork();
   const put = (guidelines: string) =>
