@@ -54,6 +54,14 @@ FREE_TEXT = " a small town by the river, where the baker opened before sunrise a
 class FakeApi:
     """State of one fake server; `pace` is the pause between two pieces of a stream, in seconds."""
 
+    # Set where their routes are: fake_learning.py and fake_explain.py.
+    desk: Any
+    votes: list[tuple[str, str]]
+    jobs: list[dict[str, Any]]
+    promotions: list[dict[str, Any]]
+    opened: dict[str, list[str]]
+    metrics: int
+
     def __init__(self, pace: float = 0.004) -> None:
         self.pace = pace
         self.numbers = count(1)

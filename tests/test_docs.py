@@ -104,8 +104,9 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     opened = MagicMock()
     opened.__enter__().keys.add.return_value = MagicMock(), "secret"
     monkeypatch.setattr("chatwright.store_commands._opened", lambda *args, **kwargs: called.append("store") or opened)
-    exists = Path.exists  # a model that the reader has imported before
-    monkeypatch.setattr(Path, "exists", lambda path: path.parts[:1] == ("models",) or exists(path))
+    exists, is_file = Path.exists, Path.is_file  # what the reader has made before: models, runs, the server's store
+    monkeypatch.setattr(Path, "exists", lambda path: path.parts[:1] in (("models",), ("runs",)) or exists(path))
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name == "chatwright.db" or is_file(path))
     return called
 
 

@@ -54,9 +54,9 @@ it("sets two distributions beside each other without losing a token", () => {
   const one = (id: number, p: number) => ({ id, text: `t${id}`, p });
   const rows = sideBySide([one(1, 0.6), one(2, 0.3)], [one(3, 0.7), one(1, 0.1)]);
   expect(rows.map((row) => [row.id, row.before, row.after])).toEqual([
-    [3, 0, 0.7],
+    [3, null, 0.7],
     [1, 0.6, 0.1],
-    [2, 0.3, 0],
+    [2, 0.3, null],
   ]);
 });
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chatwright.disk import json_or_nothing
 from chatwright.errors import NotFoundError
 from chatwright.evaluation.run_files import KINDS, StageRecord
 from chatwright.folders import HOLDER
@@ -45,11 +46,11 @@ class RunFolder:
 
     @property
     def recipe(self) -> str:
-        return str(_object(self.folder / "recipe.json").get("name") or "")
+        return str(json_or_nothing(self.folder / "recipe.json").get("name") or "")
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        return _object(self.folder / "summary.json") or None
+        return json_or_nothing(self.folder / "summary.json") or None
 
     @property
     def state(self) -> str:
@@ -58,7 +59,7 @@ class RunFolder:
             return "running"
         if (self.folder / "summary.json").is_file():
             return "complete"
-        planned = _object(self.folder / "recipe.json").get("stages")
+        planned = json_or_nothing(self.folder / "recipe.json").get("stages")
         stages = self.stages
         if not planned and stages and all(stage.complete for stage in stages):
             return "complete"
@@ -128,7 +129,7 @@ def lineage(run: RunFolder, runs: Sequence[RunFolder]) -> dict[str, Any]:
     known: dict[str, tuple[RunFolder, StageRecord]] = {}
     for other in (*(each for each in runs if each.folder != run.folder), run):  # its own stages win
         for stage in other.stages:
-            if results := _object(stage.folder / "done.json").get("results"):
+            if results := json_or_nothing(stage.folder / "done.json").get("results"):
                 known[str(results)] = (other, stage)
     nodes: dict[str, dict[str, Any]] = {}
     edges: list[list[str]] = []
@@ -201,15 +202,15 @@ def _rank(kind: str) -> int:
 
 
 def _record(folder: Path) -> StageRecord:
-    origin = _object(folder / "origin.json")
+    origin = json_or_nothing(folder / "origin.json")
     return StageRecord(
         name=folder.name,
         kind=str(origin.get("stage") or folder.name),
         folder=folder,
         complete=(folder / "done.json").is_file(),
-        config=_object(folder / "config.json"),
+        config=json_or_nothing(folder / "config.json"),
         origin=origin,
-        receipt=_object(folder / "receipt.json"),
+        receipt=json_or_nothing(folder / "receipt.json"),
     )
 
 
@@ -244,11 +245,3 @@ def _has_ended(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):
         return False
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -2,18 +2,26 @@
 import { useRef, useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { number, percent } from "../../words";
-import { inside } from "./api";
+import { type Candidate, inside } from "./api";
 import { sideBySide } from "./maths";
 import { opened, reading } from "./state";
 import { named } from "./token_name";
 import { say } from "./words";
+
+const LISTED = 100;
+const SHOWN = 12;
+
+/** What is not listed is less likely than the last one that is. */
+function shareOf(p: number | null, listed: Candidate[]): string {
+  return p === null ? `< ${percent(listed.at(-1)?.p ?? 0)}`.replace("< <", "<") : percent(p);
+}
 
 export function HeadsOff() {
   const text = opened.value;
   const [off, setOff] = useState<ReadonlySet<string>>(new Set());
   const pairs = [...off].map((key) => key.split(".").map(Number) as [number, number]);
   const found = useLoaded(
-    (signal) => reading((id) => inside.ablation(id, pairs, 12, signal)),
+    (signal) => reading((id) => inside.ablation(id, pairs, LISTED, signal)),
     [text?.id, [...off].sort().join()],
     220,
   );
@@ -47,22 +55,22 @@ export function HeadsOff() {
               </p>
               <ol class="bars two">
                 {sideBySide(value.on.top, value.off.top)
-                  .slice(0, 12)
+                  .slice(0, SHOWN)
                   .map((row) => (
                     <li key={row.id}>
                       <code class="bar-name">{named(row)}</code>
                       <span aria-hidden="true">
                         <span class="bar">
-                          <i class="quiet-bar" style={{ width: `${row.before * 100}%` }} />
+                          <i class="quiet-bar" style={{ width: `${(row.before ?? 0) * 100}%` }} />
                         </span>
                         <span class="bar">
-                          <i style={{ width: `${row.after * 100}%` }} />
+                          <i style={{ width: `${(row.after ?? 0) * 100}%` }} />
                         </span>
                       </span>
                       <span class="numbers">
-                        <small>{percent(row.before)}</small>
+                        <small>{shareOf(row.before, value.on.top)}</small>
                         <br />
-                        {percent(row.after)}
+                        {shareOf(row.after, value.off.top)}
                       </span>
                     </li>
                   ))}

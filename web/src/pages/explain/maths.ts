@@ -37,15 +37,24 @@ export function largest(values: readonly number[], count: number): number[] {
     .map(({ place }) => place);
 }
 
+export interface Change {
+  id: number;
+  text: string;
+  /** null: not among the tokens listed, so only known to be less likely than all of them. */
+  before: number | null;
+  after: number | null;
+}
+
 /** Before and after beside each other: everything that either list names, likeliest first. */
-export function sideBySide(before: Candidate[], after: Candidate[]): { text: string; id: number; before: number; after: number }[] {
-  const rows = new Map<number, { text: string; id: number; before: number; after: number }>();
-  for (const one of before) rows.set(one.id, { id: one.id, text: one.text, before: one.p, after: 0 });
+export function sideBySide(before: Candidate[], after: Candidate[]): Change[] {
+  const rows = new Map<number, Change>();
+  for (const one of before) rows.set(one.id, { id: one.id, text: one.text, before: one.p, after: null });
   for (const one of after) {
-    const row = rows.get(one.id) ?? { id: one.id, text: one.text, before: 0, after: 0 };
+    const row = rows.get(one.id) ?? { id: one.id, text: one.text, before: null, after: null };
     rows.set(one.id, { ...row, after: one.p });
   }
-  return [...rows.values()].sort((one, other) => Math.max(other.before, other.after) - Math.max(one.before, one.after));
+  const most = (row: Change) => Math.max(row.before ?? 0, row.after ?? 0);
+  return [...rows.values()].sort((one, other) => most(other) - most(one));
 }
 
 /** The point nearest to a place on the screen, or -1 where none is within reach. */
