@@ -136,7 +136,7 @@ def test_chats_are_searched_renamed_rated_exported_and_deleted(site: Site) -> No
     page.get_by_role("button", name="New chat").click()
     ask(page, "about stories")
     rows = page.get_by_label("Chats").locator("li")
-    assert rows.count() == 2
+    expect(rows).to_have_count(2)
     page.get_by_label("Search chats").fill("rainbow")
     expect(rows).to_have_count(1)
     page.get_by_label("Search chats").fill("")
