@@ -14,6 +14,7 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -71,7 +72,7 @@ def cluster() -> Iterator[str]:
         with contextlib.suppress(OSError, ProcessLookupError):
             os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         server.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
+        _throw_away(folder)
 
 
 def _unprivileged() -> str | None:
@@ -82,6 +83,16 @@ def _unprivileged() -> str | None:
         pytest.skip("PostgreSQL does not run as root, and there is no runuser to start it as someone else")
     known = {account.pw_name for account in pwd.getpwall()}
     return next(name for name in ("postgres", "nobody") if name in known)
+
+
+def _throw_away(folder: Path) -> None:
+    """Remove a cluster's files; its last processes may still write some when their first one has ended."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{folder} cannot be removed: who writes there?")
 
 
 def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
