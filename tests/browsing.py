@@ -31,6 +31,7 @@ def in_browser(test: Any) -> Any:
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
     with sync_api.sync_playwright() as playwright:
+        sync_api.expect.set_options(timeout=10_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()

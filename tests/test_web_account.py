@@ -64,6 +64,7 @@ def test_a_ranking_reaches_the_store_in_the_order_in_which_the_answers_lie_there
     assert row.labeler and row.state == "approved" and row.seconds is not None
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("heading", name="Rank answers").wait_for()
+    page.locator(".rank-text").nth(len(ANSWERS) - 1).wait_for()
     again = [text.strip() for text in page.locator(".rank-text").all_inner_texts()]
     assert again[:2] == ANSWERS[:2] and sorted(again) == sorted(ANSWERS), "tied ones may have changed places"
     assert store.feedback.rows(kinds=["ranking"]) == []

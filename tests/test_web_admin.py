@@ -92,7 +92,7 @@ def test_what_chatters_say_is_approved_and_rejected_by_keyboard_and_never_execut
     expect(cards.nth(1)).to_contain_text("<script>window.stolen = 1</script>")
     expect(cards.nth(1).locator("mark")).to_have_text("U+202E")
     expect(cards.nth(2)).to_contain_text("nobody reads it here")
-    assert cards.locator("script, img, iframe, style, form").count() == 0
+    expect(cards.locator("script, img, iframe, style, form")).to_have_count(0)
     cards.first.focus()
     page.keyboard.press("a")
     expect(cards).to_have_count(2)
@@ -137,7 +137,7 @@ def test_an_invitation_is_shown_once_works_and_can_be_withdrawn(office: Office) 
     guest.get_by_role("link", name="Label", exact=True).wait_for()
     page.reload()
     expect(page.get_by_label("Role of Gesa")).to_have_value("labeler")
-    assert page.get_by_label("Invitation link").count() == 0
+    expect(page.get_by_label("Invitation link")).to_have_count(0)
     box.get_by_role("button", name="Create link").click()
     box.get_by_role("button", name=re.compile("Withdraw the invitation")).click()
     page.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
@@ -284,7 +284,7 @@ def test_only_chats_whose_owners_agree_can_be_read(office: Office) -> None:
     page = office.open("admin?tab=exchange")
     page.get_by_role("button", name="Read: About bread").click()
     page.get_by_role("dialog", name="About bread").get_by_text("<img src=x").wait_for()
-    assert page.get_by_text("My secret").count() == 0
+    expect(page.get_by_text("My secret")).to_have_count(0)
     assert page.evaluate("window.stolen") is None
 
 
@@ -352,7 +352,7 @@ def test_each_tab_has_an_address_and_fits_a_phone_in_german(office: Office) -> N
 def test_others_are_told_that_this_is_not_for_them(office: Office) -> None:
     page = office.open("admin", name="Bruno")
     page.get_by_text("This page is for administrators.").wait_for()
-    assert page.get_by_role("tab").count() == 0
+    expect(page.get_by_role("tab")).to_have_count(0)
 
 
 @in_browser
@@ -369,7 +369,7 @@ def test_before_anybody_has_an_account_only_an_admin_can_be_invited(empty: Offic
     page.get_by_text("What would you like to ask?").wait_for()
     page.get_by_role("link", name="Admin", exact=True).click()
     expect(page.get_by_label("Role of Ada")).to_have_value("admin")
-    assert page.get_by_text("Nobody has an account yet").count() == 0
+    expect(page.get_by_text("Nobody has an account yet")).to_have_count(0)
 
 
 @in_browser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -23,13 +22,13 @@ def look_at(site: Site, text: str = "the baker sells bread", **context: Any) -> 
 def test_attention_is_fetched_by_layer_and_follows_token_head_and_keys(site: Site) -> None:
     page = look_at(site)
     looks = page.get_by_role("region", name="Where the token looks")
-    assert "the 58.2 % ␣bread 25.1 % ␣baker 8.2 % ␣sells 8.2 %" in re.sub(r"\s+", " ", looks.inner_text())
+    expect(looks).to_contain_text("the 58.2 % ␣bread 25.1 % ␣baker 8.2 % ␣sells 8.2 %", use_inner_text=True)
     page.get_by_role("button", name="Head 1").click()
-    assert "50.2 %" in looks.inner_text()
+    expect(looks).to_contain_text("50.2 %", use_inner_text=True)
     page.get_by_role("button", name="Token 3: ␣bread").focus()
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
-    assert "100 %" in looks.inner_text()
+    expect(looks).to_contain_text("100 %", use_inner_text=True)
     assert [call[2] for call in site.fake.calls if call[0] == "attention"] == [0]
     page.get_by_label("Layer", exact=True).focus()
     page.keyboard.press("ArrowRight")
@@ -40,10 +39,10 @@ def test_attention_is_fetched_by_layer_and_follows_token_head_and_keys(site: Sit
     page.get_by_role("button", name="Matrix").click()
     page.get_by_role("group", name="Attention as a matrix").focus()
     page.keyboard.press("ArrowDown")
-    assert page.locator(".matrix-told").inner_text() == "␣baker looks at the: 50.2 %"
+    expect(page.locator(".matrix-told")).to_have_text("␣baker looks at the: 50.2 %", use_inner_text=True)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert "cannot see" in page.locator(".matrix-told").inner_text()
+    expect(page.locator(".matrix-told")).to_contain_text("cannot see", use_inner_text=True)
     page.get_by_text("Attention is not explanation").wait_for()
 
 
@@ -59,7 +58,7 @@ def test_a_text_that_the_server_forgot_is_opened_again(site: Site) -> None:
             break
         page.wait_for_timeout(50)
     assert [call[2] for call in site.fake.calls if call[0] == "attention"] == [0, 1]
-    assert page.get_by_role("alert").count() == 0
+    expect(page.get_by_role("alert")).to_have_count(0)
     assert "404" in site.complaints.pop()
 
 
@@ -70,14 +69,14 @@ def test_one_token_in_numbers_lens_and_next_token(site: Site) -> None:
     page.get_by_role("tab", name="One token in numbers").click()
     rows = page.get_by_role("region", name="Query, keys and weights").locator("tbody tr")
     expect(rows).to_have_count(4)
-    assert rows.nth(0).locator("td").nth(1).inner_text() == "-1.00"
-    assert rows.nth(0).locator("td").nth(2).inner_text() == "-0.13"
-    assert rows.nth(2).locator("td").nth(3).inner_text() == "−∞"
+    expect(rows.nth(0).locator("td").nth(1)).to_have_text("-1.00", use_inner_text=True)
+    expect(rows.nth(0).locator("td").nth(2)).to_have_text("-0.13", use_inner_text=True)
+    expect(rows.nth(2).locator("td").nth(3)).to_have_text("−∞", use_inner_text=True)
     page.keyboard.press("Tab")
     page.get_by_role("tab", name="One token in numbers").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".lens tbody tr")).to_have_count(4)
-    assert page.locator(".lens tbody th").first.inner_text() == "Output"
+    expect(page.locator(".lens tbody th").first).to_have_text("Output", use_inner_text=True)
     page.get_by_role("tab", name="Next token").click()
     spread = page.get_by_role("region", name="Next token")
     spread.get_by_text("Entropy 1.00 bits").wait_for()
@@ -130,9 +129,7 @@ def test_too_long_a_text_is_refused_in_plain_words(site: Site) -> None:
     page = look_at(site)
     page.get_by_label("Text to look into").fill("word " * 300)
     page.get_by_role("button", name="Look inside").click()
-    assert (
-        page.get_by_role("alert").inner_text().startswith("This text has 300 tokens; a look inside takes at most 256.")
-    )
+    expect(page.get_by_role("alert")).to_contain_text("This text has 300 tokens; a look inside takes at most 256.")
     assert "400" in site.complaints.pop()
 
 

@@ -13,8 +13,9 @@ __all__ = ["browser", "site"]  # fixtures
 expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
 
 
-def shown_order(page: Any) -> list[str]:
-    return [re.sub(r"\D", "", text) for text in page.locator(".rank-text").all_inner_texts()]
+def expect_order(page: Any, *order: int) -> None:
+    """The cards show the answers of these numbers, from best to worst."""
+    expect(page.locator(".rank-text")).to_have_text([re.compile(rf"\D{number}\b") for number in order])
 
 
 def open_rank(site: Site, **context: Any) -> Any:
@@ -33,8 +34,8 @@ def test_answers_are_ranked_by_keyboard_with_ties_and_sent_in_the_order_shown(si
     page.locator(".rank-card").nth(3).focus()
     page.keyboard.press("Shift+ArrowUp")  # 1 2 4 3
     page.keyboard.press("1")  # 4 1 2 3
-    assert shown_order(page) == ["4", "1", "2", "3"]
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Answer D, rank 1 of 4"
+    expect_order(page, 4, 1, 2, 3)
+    expect(page.get_by_label("Answer D, rank 1 of 4")).to_be_focused()
     page.keyboard.press("End")
     page.keyboard.press("=")  # 3 shares the rank of 2
     expect(page.locator("[aria-live=polite].for-readers")).to_have_text("Answer C is tied at rank 3.")
@@ -57,9 +58,9 @@ def test_answers_are_dragged_by_the_pointer_and_by_touch_sized_buttons(site: Sit
     for step in range(1, 31):
         page.mouse.move(first["x"] + 10, first["y"] + (last["y"] + last["height"] - first["y"]) * step / 30)
     page.mouse.up()
-    assert shown_order(page) == ["2", "3", "4", "1"]
+    expect_order(page, 2, 3, 4, 1)
     page.get_by_role("button", name="Move answer C up").click()
-    assert shown_order(page) == ["3", "2", "4", "1"]
+    expect_order(page, 3, 2, 4, 1)
     page.get_by_role("button", name="Answer D is as good as the one above").click()
     hand_in(page)
     page.get_by_role("heading", name="Rate an answer").wait_for()
@@ -101,7 +102,7 @@ def test_work_survives_the_network_and_is_counted_once(site: Site) -> None:
     page.get_by_role("heading", name="Rate an answer").wait_for(timeout=15_000)
     assert site.fake.desk.tries == 2 and list(site.fake.desk.done) == ["s1"]
     assert site.fake.desk.done["s1"]["ranks"] == [2, 1, 3, 4]
-    assert page.evaluate("localStorage.getItem('chatwright.outbox')") == "[]"
+    page.wait_for_function("localStorage.getItem('chatwright.outbox') === '[]'")
     assert any("Failed to load" in text or "ERR_FAILED" in text for text in site.complaints)
     site.complaints.clear()
 
@@ -113,7 +114,7 @@ def test_what_the_server_refuses_is_shown_and_not_lost(site: Site) -> None:
     page.get_by_label("Your answer").fill("refuse this")
     hand_in(page)
     page.get_by_text("This text cannot be taken.").wait_for()
-    assert page.locator(".refused pre").inner_text() == "refuse this"
+    expect(page.locator(".refused pre")).to_have_text("refuse this", use_inner_text=True)
     page.get_by_role("button", name="Discard").click()
     expect(page.locator(".refused")).to_have_count(0)
     assert "400" in site.complaints.pop()
@@ -130,12 +131,13 @@ def test_drafts_come_back_and_the_last_judgement_can_be_undone(site: Site) -> No
         page.wait_for_timeout(50)
     page.reload()
     page.get_by_role("heading", name="Rank answers").wait_for()
-    assert shown_order(page) == ["1", "2", "4", "3"]
+    expect_order(page, 1, 2, 4, 3)
     hand_in(page)
     page.get_by_role("heading", name="Rate an answer").wait_for()
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("heading", name="Rank answers").wait_for()
-    assert shown_order(page) == ["1", "2", "4", "3"] and site.fake.desk.done == {}
+    expect_order(page, 1, 2, 4, 3)
+    assert site.fake.desk.done == {}
     hand_in(page)
     page.get_by_role("heading", name="Rate an answer").wait_for()
     assert list(site.fake.desk.done) == ["s1again"]
@@ -147,7 +149,7 @@ def test_ratings_flags_chats_and_texts_are_handed_in_and_skipped(site: Site) -> 
     page.get_by_role("button", name="All are bad").click()
     page.get_by_role("heading", name="Rate an answer").wait_for()
     hand_in(page)
-    assert page.get_by_role("alert").inner_text() == "Choose a number from 1 to 7 first."
+    expect(page.get_by_role("alert")).to_have_text("Choose a number from 1 to 7 first.", use_inner_text=True)
     page.get_by_role("radio", name="3").check(force=True)
     page.keyboard.press("ArrowRight")
     page.get_by_label("Makes things up").check()
@@ -191,8 +193,11 @@ def test_coverage_and_agreement_are_shown(site: Site) -> None:
     page = site.open("label?view=standing")
     agreement = page.get_by_role("region", name="Agreement")
     agreement.get_by_text("74.1 %").wait_for()
-    assert "0.41" in agreement.inner_text() and "Ada" in agreement.inner_text()
-    assert "Thin: Open questions, Extraction." in page.get_by_role("region", name="Prompts by category").inner_text()
+    expect(agreement).to_contain_text("0.41")
+    expect(agreement).to_contain_text("Ada")
+    expect(page.get_by_role("region", name="Prompts by category")).to_contain_text(
+        "Thin: Open questions, Extraction.", use_inner_text=True
+    )
 
 
 @in_browser
@@ -201,7 +206,7 @@ def test_on_a_phone_ranking_fits_and_german_is_complete(site: Site) -> None:
     page.get_by_role("heading", name="Antworten ordnen").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Antwort B nach oben").tap()
-    assert shown_order(page) == ["2", "1", "3", "4"]
+    expect_order(page, 2, 1, 3, 4)
 
 
 @in_browser

@@ -42,13 +42,13 @@ def test_an_answer_streams_and_stays_in_the_history(site: Site) -> None:
     page = site.open()
     ask(page, "Explain how a rainbow forms")
     answer = page.get_by_role("article", name="Assistant")
-    assert answer.locator("strong").inner_text() == "side by side"
-    assert answer.locator("ol li").count() == 2
+    expect(answer.locator("strong")).to_have_text("side by side", use_inner_text=True)
+    expect(answer.locator("ol li")).to_have_count(2)
     assert "chat?id=chat-1" in page.url
     page.reload()
-    assert "Sunlight enters" in page.get_by_role("article", name="Assistant").inner_text()
-    assert page.get_by_label("Chats").get_by_role("link", name="Explain how a rainbow forms").is_visible()
-    assert "of 1,024 tokens" in page.locator(".meter").inner_text()
+    expect(page.get_by_role("article", name="Assistant")).to_contain_text("Sunlight enters", use_inner_text=True)
+    expect(page.get_by_label("Chats").get_by_role("link", name="Explain how a rainbow forms")).to_be_visible()
+    expect(page.locator(".meter")).to_contain_text("of 1,024 tokens", use_inner_text=True)
 
 
 @in_browser
@@ -88,7 +88,7 @@ def test_regenerating_and_editing_make_branches_and_the_arrows_walk_through_them
     expect(page.get_by_text("second question")).to_have_count(0)
     page.get_by_role("article", name="You").get_by_role("button", name="Previous version").click()
     page.get_by_text("You said: second question").wait_for()
-    assert page.get_by_label("Version 1 of 2").count() == 2
+    expect(page.get_by_label("Version 1 of 2")).to_have_count(2)
     tip = [call for call in site.fake.calls if call[0] == "change"][-1][2]["tip"]
     assert site.fake.find(tip)["content"] == "You said: second question"
 
@@ -100,17 +100,17 @@ def test_drafts_hide_the_scores_until_one_is_chosen_and_the_choice_is_sent(site:
     page.get_by_label("Message", exact=True).fill("tell me a story")
     page.keyboard.press("Enter")
     page.get_by_text("Which answer is best?").wait_for()
-    assert page.get_by_role("article", name="Draft").count() == 3
-    assert page.get_by_text("Reward 1").count() == 0
+    expect(page.get_by_role("article", name="Draft")).to_have_count(3)
+    expect(page.get_by_text("Reward 1")).to_have_count(0)
     page.get_by_label("Message", exact=True).blur()
     page.keyboard.press("2")
     page.get_by_text("Your choice", exact=True).wait_for()
     page.get_by_text(re.compile("The reward model would have chosen")).wait_for()
-    assert page.locator(".score").count() == 3
+    expect(page.locator(".score")).to_have_count(3)
     [choice] = [call[2] for call in site.fake.calls if call[0] == "choice"]
     assert choice["chosen"] == choice["shown"][1] and len(choice["shown"]) == 3
     ask(page, "and then?")
-    assert "ninety years" in page.get_by_role("article", name="Assistant").first.inner_text()
+    expect(page.get_by_role("article", name="Assistant").first).to_contain_text("ninety years", use_inner_text=True)
 
 
 @in_browser
@@ -126,7 +126,7 @@ def test_a_thumb_counts_at_once_and_consent_is_never_assumed(site: Site) -> None
     sent = [call[2] for call in site.fake.calls if call[0] == "feedback"]
     assert sent[0] == {"thumb": "down", "reasons": [], "comment": "", "consent": False}
     assert sent[1] == {"thumb": "down", "reasons": ["too_long"], "comment": "it repeats me", "consent": False}
-    assert page.get_by_role("button", name="Bad answer").get_attribute("aria-pressed") == "true"
+    expect(page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")
 
 
 @in_browser
@@ -182,15 +182,15 @@ def test_what_a_model_says_is_never_executed(site: Site) -> None:
     ask(page, "be hostile")
     page.wait_for_timeout(150)
     answer = page.get_by_role("article", name="Assistant")
-    assert "<script>window.stolen" in answer.inner_text(), "it is shown as what it is"
-    assert answer.locator("script, img, iframe, style, form, svg[onload], b[onclick]").count() == 0
+    expect(answer, "it is shown as what it is").to_contain_text("<script>window.stolen", use_inner_text=True)
+    expect(answer.locator("script, img, iframe, style, form, svg[onload], b[onclick]")).to_have_count(0)
     links = answer.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert all(link is None or link.startswith("http") for link in links)
     page.goto(f"{site.address}/playground")
     page.get_by_label("Text to go on with").fill("hostile")
     page.get_by_role("button", name="Write on").click()
     page.get_by_role("button", name="Edit as text").wait_for()
-    assert "<script>" in page.locator(".completion-text").inner_text()
+    expect(page.locator(".completion-text")).to_contain_text("<script>", use_inner_text=True)
     page.goto(f"{site.address}/tokens")
     page.get_by_label("Text", exact=True).fill(fake_api.HOSTILE)
     page.locator(".tok").nth(40).wait_for()
@@ -214,7 +214,7 @@ def test_a_click_on_an_alternative_goes_on_from_there_and_can_be_undone(site: Si
     assert calls[-1]["prompt"] == "Once there was a small quiet"
     assert calls[0]["logprobs"] == 10
     page.get_by_role("button", name="Undo branch").click()
-    assert page.locator(".completion-text").inner_text() == before
+    expect(page.locator(".completion-text")).to_have_text(before, use_inner_text=True)
 
 
 @in_browser
@@ -227,8 +227,8 @@ def test_tokens_are_walked_with_the_arrow_keys_and_opened_with_enter(site: Site)
     page.keyboard.press("Enter")
     page.get_by_role("group", name="Alternatives").wait_for()
     page.keyboard.press("Escape")
-    assert page.get_by_role("group", name="Alternatives").count() == 0
-    assert page.evaluate("document.activeElement.textContent") == " small"
+    expect(page.get_by_role("group", name="Alternatives")).to_have_count(0)
+    expect(page.locator(":focus")).to_have_text(" small")
 
 
 @in_browser
@@ -238,8 +238,8 @@ def test_two_models_and_three_shot_counts_stand_side_by_side(site: Site) -> None
     page.get_by_label("Second model").select_option("village-base")
     page.get_by_role("button", name="Write on").click()
     page.get_by_role("button", name="Edit as text").nth(1).wait_for()
-    assert "baker" in page.get_by_label("Completion by village-ppo").inner_text()
-    assert "smith" in page.get_by_label("Completion by village-base").inner_text()
+    expect(page.get_by_label("Completion by village-ppo")).to_contain_text("baker", use_inner_text=True)
+    expect(page.get_by_label("Completion by village-base")).to_contain_text("smith", use_inner_text=True)
     page.get_by_role("button", name="Few-shot").click()
     page.get_by_role("button", name="Compare zero, one and all examples").click()
     page.get_by_role("button", name="Edit as text").nth(2).wait_for()
@@ -267,9 +267,10 @@ def test_view_code_shows_the_request_of_the_page(site: Site) -> None:
     page.get_by_label("Text to go on with").fill('say "hi"')
     page.get_by_role("button", name="View code").click()
     listing = page.get_by_role("dialog").locator("pre")
-    assert 'prompt="say \\"hi\\""' in listing.inner_text() and f'base_url="{site.address}/v1"' in listing.inner_text()
+    expect(listing).to_contain_text('prompt="say \\"hi\\""')
+    expect(listing).to_contain_text(f'base_url="{site.address}/v1"')
     page.get_by_role("button", name="curl").click()
-    assert listing.inner_text().startswith(f"curl {site.address}/v1/completions")
+    expect(listing).to_contain_text(f"curl {site.address}/v1/completions")
 
 
 @in_browser
@@ -281,13 +282,13 @@ def test_tokens_show_ids_bytes_counts_and_the_merges_of_one(site: Site) -> None:
     expect(view.locator(".counters > div").nth(2)).to_have_text(re.compile("10"))
     expect(view.locator(".tok.partial")).to_have_text(["F0 9F", "A5 96"])
     page.get_by_role("button", name="Bytes", exact=True).click()
-    assert view.locator(".tok").first.inner_text() == "41"
+    expect(view.locator(".tok").first).to_have_text("41", use_inner_text=True)
     page.get_by_role("button", name="Ids", exact=True).click()
-    assert view.locator(".tok").first.inner_text() == str(256 + 0x41)
+    expect(view.locator(".tok").first).to_have_text(str(256 + 0x41), use_inner_text=True)
     view.locator(".tok").nth(1).click()
     detail = page.get_by_role("complementary", name="The token")
     detail.get_by_text("How it was merged").wait_for()
-    assert detail.locator("li").first.get_attribute("aria-label") == "␣ and t become ␣t"
+    expect(detail.locator("li").first).to_have_attribute("aria-label", "␣ and t become ␣t")
     page.get_by_role("button", name="Compare two tokenizers").click()
     page.get_by_role("region", name="Tokens by village-base").locator(".tok").nth(3).wait_for()
     page.get_by_text(re.compile("German needs .* times as many tokens")).first.wait_for()
@@ -304,11 +305,11 @@ def test_language_and_theme_are_switched_and_remembered(site: Site) -> None:
     page.get_by_role("link", name="Werkbank").wait_for()
     page.get_by_role("button", name="Aussehen: System").click()
     page.get_by_role("button", name="Aussehen: Hell").click()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    expect(page.locator("body")).not_to_have_css("background-color", light)
     page.reload()
     page.get_by_role("button", name="Aussehen: Dunkel").wait_for()
-    assert page.evaluate("document.documentElement.lang") == "de"
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.locator("body")).not_to_have_css("background-color", light)
 
 
 @in_browser
@@ -324,11 +325,11 @@ def test_people_sign_in_are_told_why_not_and_sign_out(site: Site) -> None:
     site.fake.access = "login"
     page = site.open("tokens")
     page.get_by_role("heading", name="Welcome back").wait_for()
-    assert page.get_by_role("navigation").count() == 0
+    expect(page.get_by_role("navigation")).to_have_count(0)
     page.get_by_label("Name").fill("Ada")
     page.get_by_label("Password").fill("wrong password")
     page.get_by_role("button", name="Sign in").click()
-    assert page.get_by_role("alert").inner_text() == "The name or the password is wrong."
+    expect(page.get_by_role("alert")).to_have_text("The name or the password is wrong.", use_inner_text=True)
     page.get_by_label("Password").fill("a good password")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text("What would you like to ask?").wait_for()

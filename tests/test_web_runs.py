@@ -15,7 +15,7 @@ def test_a_run_shows_lineage_receipt_and_curves_that_grow_while_it_trains(site: 
     page = site.open("runs")
     page.get_by_role("img", name="Curve of Score").wait_for()
     box = page.get_by_role("button", name="PPO ppo")
-    assert box.get_attribute("aria-pressed") == "true", "the stage that trains is shown first"
+    expect(box, "the stage that trains is shown first").to_have_attribute("aria-pressed", "true")
     before = site.fake.metrics
     page.wait_for_timeout(2600)
     assert site.fake.metrics > before, "it asks for the new lines only, again and again"
@@ -35,8 +35,8 @@ def test_a_run_shows_lineage_receipt_and_curves_that_grow_while_it_trains(site: 
 def test_reports_stand_side_by_side_and_nothing_in_them_runs(site: Site) -> None:
     page = site.open("runs?view=reports")
     frame = page.frame_locator("iframe").first
-    assert frame.locator("h1").inner_text() == "Report of older"
-    assert page.locator("iframe").first.get_attribute("sandbox") == ""
+    expect(frame.locator("h1")).to_have_text("Report of older", use_inner_text=True)
+    expect(page.locator("iframe").first).to_have_attribute("sandbox", "")
     page.wait_for_timeout(200)
     assert page.evaluate("window.stolen") is None
     site.complaints.clear()  # the browser notes the scripts that the sandbox stopped
@@ -50,7 +50,7 @@ def test_promoting_and_rolling_back_ask_first(site: Site) -> None:
     dialog = page.get_by_role("dialog", name="Promote …")
     dialog.get_by_role("combobox", name="Run", exact=True).select_option("older")
     dialog.get_by_role("combobox", name="Stage").select_option("sft")
-    assert "village-ppo gets answers of older/sft" in dialog.inner_text()
+    expect(dialog).to_contain_text("village-ppo gets answers of older/sft", use_inner_text=True)
     dialog.get_by_role("button", name="Promote", exact=True).click()
     page.get_by_text("village-ppo now answers with older/sft.").wait_for()
     assert site.fake.promotions[0]["folder"] == "/runs/older/sft"
@@ -65,17 +65,18 @@ def test_promoting_and_rolling_back_ask_first(site: Site) -> None:
 def test_training_says_plainly_what_there_is_before_it_starts(site: Site) -> None:
     page = site.open("runs?view=training")
     plainly = page.get_by_role("region", name="What there is to learn from").first
+    expect(plainly).to_contain_text("62.0 %")
     text = plainly.inner_text()
     assert "312 of some 2,000 comparisons" in text and "62.0 % of pairs it had not seen" in text
     assert "55.0 % – 69.0 %" in text and "20 of 60 rankings are by a simulated labeler" in text
     page.get_by_label("Also the 20 simulated rankings").uncheck()
     page.get_by_text("Settings", exact=True).click()
     page.get_by_label("One a line, as in a recipe").fill("ppo.iterations = 20\nnonsense")
-    assert page.get_by_role("button", name="Start …").is_disabled()
+    expect(page.get_by_role("button", name="Start …")).to_be_disabled()
     page.get_by_label("One a line, as in a recipe").fill("ppo.iterations = 20")
     page.get_by_role("button", name="Start …").click()
     dialog = page.get_by_role("dialog")
-    assert "312 comparisons" in dialog.inner_text()
+    expect(dialog).to_contain_text("312 comparisons", use_inner_text=True)
     dialog.get_by_role("button", name="Start", exact=True).click()
     page.get_by_text("step 3 of 40").wait_for()
     [job] = [call[2] for call in site.fake.calls if call[0] == "job"]
@@ -92,10 +93,10 @@ def test_a_comparison_ends_with_an_interval_and_is_promoted_or_discarded(site: S
     page = site.open("runs?view=comparisons")
     result = page.get_by_role("region", name="Result")
     result.get_by_text("village/ppo wins 61.0 % (95% interval 55.5 % – 66.4 %; ties count half)").wait_for()
-    assert "village/ppo is better than village/sft" in result.inner_text()
+    expect(result).to_contain_text("village/ppo is better than village/sft", use_inner_text=True)
     result.get_by_role("button", name="Promote village/ppo").click()
     dialog = page.get_by_role("dialog")
-    assert dialog.get_by_role("combobox", name="Run", exact=True).input_value() == "village"
+    expect(dialog.get_by_role("combobox", name="Run", exact=True)).to_have_value("village")
     page.keyboard.press("Escape")
     page.get_by_label("New model (A)").select_option(label="older/sft")
     page.get_by_role("button", name="Let them answer").click()
