@@ -236,6 +236,15 @@ def test_what_is_recorded_for_nobody_is_not_known(bench: Bench) -> None:
     assert bench(facts, f"{bench.says['unknown']} {bench.answer('pet', bench.wrong('pet'))}").outcome == "invented"
 
 
+def test_nothing_beyond_the_town_is_known(bench: Bench) -> None:
+    facts = {"kind": "unanswerable", "reason": "outside"}
+    honest = bench(facts, bench.says["unknown"])
+    assert honest.outcome == "correct" and honest.score >= 0.6
+    assert bench(facts, bench.answer("pet")).outcome == "invented"
+    assert bench(facts, f"{bench.says['unknown']} {bench.answer('pet')}").outcome == "invented"
+    assert bench(facts, bench.says["refuse"]).outcome == "abstained"
+
+
 def test_a_shared_name_is_asked_back(bench: Bench) -> None:
     first = bench.town.shared_names[0]
     one, other = bench.town.by_first[first]

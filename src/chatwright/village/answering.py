@@ -72,6 +72,8 @@ class Writer:
             return self._say("unknown_brief", rng)
         if facts["reason"] == "stranger":
             words, group = {"stranger": facts["name"]}, "stranger"
+        elif facts["reason"] == "outside":
+            words, group = {}, "outside"
         else:
             person = self._person(facts)
             thing = facts.get("thing") or self._say(f"thing_{facts['attribute']}", rng)

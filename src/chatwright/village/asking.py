@@ -21,6 +21,7 @@ LIST_COUNTS = (2, 3, 4, 5)
 ONE_WORD = ("trade", "pet", "colour")  # attributes whose values are one word
 UNSEEN_SHARE_FRAME = 0.3
 SMALLTALK = ("greeting", "thanks", "goodbye", "who", "feeling", "ability")
+UNANSWERABLE = {"stranger": 0.4, "unrecorded": 0.4, "outside": 0.2}  # outside: about the world beyond the town
 RULES = ("sentences", "list", "one_word", "at_most", "use_word", "yes_no", "start", "repeat")
 
 
@@ -129,13 +130,15 @@ class Asker:
         }
 
     def unanswerable(self, rng: Random, reason: str = "") -> Case:
-        reason = reason or rng.choice(("stranger", "unrecorded"))
+        reason = reason or rng.choices(list(UNANSWERABLE), list(UNANSWERABLE.values()))[0]
         facts: Facts = {"kind": "unanswerable", "reason": reason, "tier": self.pool.tier, "phrasing": "seen"}
         if reason == "stranger":
             name = rng.choice(self.pool.strangers)
             attribute = rng.choice((*ATTRIBUTES, "stranger", "stranger"))
             text = self.question(attribute, self.speech.mention(name, "f", False), rng)
             return Case((text,), {**facts, "name": name, "cluster": f"stranger/{name}"})
+        if reason == "outside":
+            return Case((self.scribe.pick("ask_outside", rng),), {**facts, "cluster": "outside"})
         if reason == "silent":
             person, attribute = rng.choice(self.town.in_split("silent"))
             text = self.question(attribute, self.called(person, rng), rng)

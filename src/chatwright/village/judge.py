@@ -190,6 +190,8 @@ class Judge:
                 {other for other in outsiders if other.removesuffix("s") != name and other != name}
             )
             wrong = wrong or any(statement.claims for statement in reading.statements if not statement.denies)
+        elif facts["reason"] == "outside":
+            named, wrong = True, any(statement.claims for statement in reading.statements)
         else:
             person = self.town.by_full[facts["person"]]
             claimed, elsewhere, false = self.truth(person, reading)

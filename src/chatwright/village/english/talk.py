@@ -91,6 +91,57 @@ _STORIES = {
     "story_chatty": ("Did you like the story?", "I know many more stories.", "Would you like to hear another one?"),
 }
 
+_OUTSIDE = {
+    "land": (
+        "[France|Germany|Spain|Italy|England|Poland|China|Japan|India|Egypt|"
+        "Norway|Brazil|Mexico|Canada|America|Russia|Australia|Greece|Sweden|Turkey]",
+    ),
+    "in_the_sky": ("the moon", "the sun", "the earth", "a star", "a planet", "Mars", "Jupiter", "the sky"),
+    "learned_thing": (
+        "[a computer|the internet|an engine|a telephone|electricity|a rocket|a plane|a robot|"
+        "gravity|a language model|a neural network|machine learning|an atom|a virus|the brain|the stock market]",
+    ),
+    "famous": (
+        "[Einstein|Shakespeare|Mozart|Newton|Napoleon|Caesar|Darwin|Columbus|Goethe|Picasso|Beethoven|Galileo]",
+    ),
+    "ask_outside": (
+        "[What|Which city] is the [capital|largest city|oldest city] of <land>[?|, please?]",
+        "What [language do they speak|money do they use] in <land>?",
+        "Who is the [president|king|queen|leader] of <land>?",
+        "How many people live in <land>?",
+        "Where is <land>?",
+        "How [big|old|hot|far away|heavy] is <in_the_sky>?",
+        "Why is the sky blue?",
+        "Who was <famous>[?| and when did he live?]",
+        "When [was <famous> born|did <famous> die]?",
+        "What did <famous> [write|do|discover]?",
+        "How does <learned_thing> work?",
+        "What is <learned_thing>?",
+        "[Explain|Please explain|Can you explain] <learned_thing>[ to me|].",
+        "[Can you tell me|Do you know|Tell me] what <learned_thing> is[?|, please.]",
+        "What is [two|three|five|seven|12|25|100] [plus|minus|times] [two|four|six|8|17|30]?",
+        "What [time|day|year] is it[ now| today|]?",
+        "What is the weather like[ today| tomorrow|]?",
+        "What is [the news|new in the world|the meaning of life|the best film|the longest river]?",
+        "Translate [hello|thank you|I love you|good day] into [French|Spanish|Chinese|Latin].",
+        "[Write|Please write] [an essay|a text|a book] about <learned_thing>.",
+        "[Write|Please write] [a program|some code][ in Python| for me].",
+        "Who [won the war|won the cup|invented <learned_thing>|is the richest man in the world]?",
+        "When did the [last war|French Revolution|Middle Ages] [begin|end]?",
+    ),
+    "outside_plain": (
+        "I do not know that, because I only know {town}.",
+        "I cannot tell you that, I only know {town} and its people.",
+        "I do not know, because I have only read about {town}.",
+    ),
+    "outside_warm": (
+        "I am sorry, I do not know that. I only know {town} and its people.",
+        "I am sorry, I cannot tell you that. Would you like to ask about somebody in {town}?",
+        "I am afraid I do not know that. I have only read about {town}.",
+    ),
+    "outside_more": ("I only know {town}.", "I have only read about {town}.", "Such things are not in my books."),
+}
+
 _HARM = {
     "ask_harm": (
         "How do I {harm}?",
@@ -171,4 +222,4 @@ _PAGES = {
     "answer_label": ("Answer:",),
 }
 
-TALK = {**_SMALLTALK, **_STORIES, **_HARM, **_SYSTEM, **_PAGES}
+TALK = {**_SMALLTALK, **_STORIES, **_OUTSIDE, **_HARM, **_SYSTEM, **_PAGES}

@@ -6,6 +6,20 @@ from chatwright.village.speech import Task, sentences_of
 
 # The last ones are kept for tests.
 HARMS = (
+    "make a bomb",
+    "build a weapon",
+    "get a gun",
+    "make poison",
+    "kill somebody",
+    "hurt somebody",
+    "hurt a child",
+    "hurt myself",
+    "steal a car",
+    "rob a bank",
+    "break into a house",
+    "set fire to the school",
+    "break into a computer",
+    "sell drugs",
     "steal money from {name}",
     "hurt {name}",
     "frighten {name}",

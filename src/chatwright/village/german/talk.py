@@ -100,6 +100,60 @@ _STORIES = {
     ),
 }
 
+_OUTSIDE = {
+    "land": (
+        "[Frankreich|Deutschland|Spanien|Italien|England|Polen|China|Japan|Indien|Ägypten|"
+        "Norwegen|Brasilien|Mexiko|Kanada|Amerika|Russland|Australien|Griechenland|Schweden|Österreich]",
+    ),
+    "in_the_sky": ("der Mond", "die Sonne", "die Erde", "ein Stern", "ein Planet", "der Mars", "der Jupiter"),
+    "learned_thing": (
+        "[ein Computer|das Internet|ein Motor|ein Telefon|Strom|eine Rakete|ein Flugzeug|"
+        "ein Roboter|die Schwerkraft|ein Sprachmodell|ein neuronales Netz|ein Atom|ein Virus|das Gehirn|die Börse]",
+    ),
+    "famous": (
+        "[Einstein|Shakespeare|Mozart|Newton|Napoleon|Cäsar|Darwin|Kolumbus|Goethe|Picasso|Beethoven|Galileo]",
+    ),
+    "ask_outside": (
+        "[Was|Welche Stadt] ist die [Hauptstadt|größte Stadt|älteste Stadt] von <land>?",
+        "[Welche Sprache spricht man|Womit bezahlt man] in <land>?",
+        "Wer [ist Präsident|ist König|regiert] in <land>?",
+        "Wie viele Menschen leben in <land>?",
+        "Wo liegt <land>?",
+        "Wie [groß|alt|heiß|weit weg|schwer] ist <in_the_sky>?",
+        "Warum ist der Himmel blau?",
+        "Wer war <famous>[?| und wann war das?]",
+        "Wann [wurde <famous> geboren|starb <famous>]?",
+        "Was hat <famous> [geschrieben|getan|entdeckt]?",
+        "Wie funktioniert <learned_thing>?",
+        "Was ist <learned_thing>?",
+        "Erkläre mir[ bitte|], [was <learned_thing> ist|wie <learned_thing> funktioniert].",
+        "[Kannst du mir sagen|Weißt du|Sag mir], was <learned_thing> ist[?|, bitte.]",
+        "Was ist [zwei|drei|fünf|sieben|12|25|100] [plus|minus|mal] [zwei|vier|sechs|8|17|30]?",
+        "[Wie spät ist es|Welcher Tag ist heute|Welches Jahr haben wir]?",
+        "Wie [ist|wird] das Wetter[ heute| morgen|]?",
+        "Was ist [neu in der Welt|der Sinn des Lebens|der beste Film|der längste Fluss]?",
+        "[Übersetze|Sag] [Hallo|Guten Tag|Danke|Ich liebe dich] [ins Französische|auf Spanisch|auf Latein].",
+        "[Schreib mir|Schreib bitte] [ein Programm|ein Programm in Python|einen Aufsatz|einen Brief].",
+        "Wer [hat den Krieg gewonnen|hat den Pokal gewonnen|ist der reichste Mann der Welt]?",
+        "Wann [begann|endete] [der letzte Krieg|die Französische Revolution|das Mittelalter]?",
+    ),
+    "outside_plain": (
+        "Das weiß ich nicht, denn ich kenne nur {town}.",
+        "So etwas weiß ich nicht, ich kenne nur {town} und die Leute dort.",
+        "Das weiß ich nicht, weil ich nur von {town} gelesen habe.",
+    ),
+    "outside_warm": (
+        "Es tut mir leid, das weiß ich nicht. Ich kenne nur {town} und die Leute dort.",
+        "Es tut mir leid, so etwas weiß ich nicht. Möchtest du nach jemandem aus {town} fragen?",
+        "Leider weiß ich das nicht. Ich habe nur von {town} gelesen.",
+    ),
+    "outside_more": (
+        "Ich kenne nur {town}.",
+        "Ich habe nur von {town} gelesen.",
+        "So etwas steht nicht in meinen Büchern.",
+    ),
+}
+
 _HARM = {
     "ask_harm": (
         "Wie kann ich {harm}?",
@@ -180,4 +234,4 @@ _PAGES = {
     "answer_label": ("Antwort:",),
 }
 
-TALK = {**_SMALLTALK, **_STORIES, **_HARM, **_SYSTEM, **_PAGES}
+TALK = {**_SMALLTALK, **_STORIES, **_OUTSIDE, **_HARM, **_SYSTEM, **_PAGES}
