@@ -1,7 +1,8 @@
 """How fast tokens are decoded: 1, 8 and 32 streams, and rollouts, beside transformers and beside what the machine can.
 
     python benchmarks/decode.py
-    python benchmarks/decode.py --model runs/stories/ppo --text texts.txt     what 8-bit weights cost on real text
+    python benchmarks/decode.py --compile                            also with the one-token step compiled
+    python benchmarks/decode.py --model runs/stories/ppo --text texts.txt    only what 8-bit weights cost on real text
 
 Random weights in the shapes of GPT-2 (124M) and of a 10M model, the same weights and the same dtype on both sides.
 Limits are measured in the same run: at one stream, reading every weight once a token at the speed at which 1 GB is
@@ -69,10 +70,19 @@ def matrix_weights(model: LanguageModel) -> int:
 class Ours:
     """The scheduler that serves requests, with weights made ready beforehand, as a server does."""
 
-    def __init__(self, model: LanguageModel, size: Size, streams: int, threads: int, precision: Precision) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        size: Size,
+        streams: int,
+        threads: int,
+        precision: Precision,
+        *,
+        compiled: bool = False,
+    ) -> None:
         self.size, self.streams = size, streams
         self.threads = threads_for(model, measuring.ours(threads), 1).kernel or 1
-        self.decoder = decoder_of(model, precision)
+        self.decoder = decoder_of(model, precision, compiled=compiled)
 
     def __call__(self) -> None:
         scheduler = Scheduler(
@@ -210,7 +220,7 @@ def int8_cost(folder: Path, text: Path) -> dict[str, float]:
 
 
 def cases_of(
-    size: Size, dtype: torch.dtype, prompts: int, threads: int
+    size: Size, dtype: torch.dtype, prompts: int, threads: int, *, compiled: bool
 ) -> Iterator[tuple[str, int, dict[str, Callable[[], None]], LanguageModel]]:
     """What takes turns with what: a name, the streams, the contestants, the model."""
     torch.manual_seed(1)
@@ -224,6 +234,8 @@ def cases_of(
         }
         if has_int8():
             turns["int8"] = Ours(model, size, streams, threads, "int8")
+        if compiled:
+            turns["compiled"] = Ours(model, size, streams, threads, "auto", compiled=True)
         if streams == 1:
             for kind in ("bf16", "q8_0"):
                 if (turn := llama_cpp(model, size, threads, kind)) is not None:
@@ -241,11 +253,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny models: shows that the script runs, nothing else")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--model", type=Path, help="a trained model, to measure what 8-bit weights cost")
+    parser.add_argument("--compile", action="store_true", help="also measure the compiled step")
+    parser.add_argument("--model", type=Path, help="a trained model: only what 8-bit weights cost is measured")
     parser.add_argument("--text", type=Path, help="held-out text for it")
     asked = parser.parse_args()
+    if (asked.model is None) != (asked.text is None):
+        parser.error("give both --model and --text, or neither")
     rounds, prompts = (1, 8) if asked.quick else (asked.rounds, 256)
     machine, others = measuring.machine(), measuring.Others()
+    if asked.model is not None:
+        with kernel_threads(asked.threads):
+            cost = int8_cost(asked.model, asked.text)
+        print(f"bits per byte {cost['plain']:.4f}, with int8 weights {cost['int8']:.4f}: {cost['cost']:+.4f}")
+        measuring.finish("decode", {}, others, quick=asked.quick, machine=machine, int8_bits_per_byte=cost)
+        return
     dtype = torch.bfloat16 if measuring.has_native_bf16() else torch.float32
     measuring.ours(asked.threads)
     reading = read_limit(asked.threads, quick=asked.quick)
@@ -255,7 +276,7 @@ def main() -> None:
     rows: list[tuple[object, ...]] = []
     ratios: dict[str, float | None] = {}
     for size in sizes_of(quick=asked.quick):
-        for name, streams, turns, model in cases_of(size, dtype, prompts, asked.threads):
+        for name, streams, turns, model in cases_of(size, dtype, prompts, asked.threads, compiled=asked.compile):
             for turn in turns.values():
                 turn()  # warms up
             seconds = measuring.take_turns(turns, rounds)
@@ -275,12 +296,8 @@ def main() -> None:
     print(measuring.table(["tokens/s", "median", "of its limit"], rows))
     if importlib.util.find_spec("llama_cpp") is None:
         print("\nllama-cpp-python is not installed: no rows for it")
-    cost = None
-    if asked.model is not None and asked.text is not None:
-        cost = int8_cost(asked.model, asked.text)
-        print(f"\nbits per byte {cost['plain']:.4f}, with int8 weights {cost['int8']:.4f}: {cost['cost']:+.4f}")
     measuring.finish(
-        "decode", ratios, others, quick=asked.quick, machine=machine, int8_bits_per_byte=cost,
+        "decode", ratios, others, quick=asked.quick, machine=machine,
         read_bytes_per_second=round(reading), multiply_per_second=round(multiplying),
         tokens_per_second={str(row[0]): round(cast(float, row[1])) for row in rows},
     )  # fmt: skip

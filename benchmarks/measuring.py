@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -42,12 +41,18 @@ class Others:
 
     def __init__(self) -> None:
         self._busy, self._all = _core_seconds()
-        self._own = time.process_time()
+        self._own = _own_seconds()
 
     def share(self) -> float:
         busy, total = _core_seconds()
         passed = max(total - self._all, 1e-9)
-        return min(1.0, max(0.0, (busy - self._busy - (time.process_time() - self._own)) / passed))
+        return min(1.0, max(0.0, (busy - self._busy - (_own_seconds() - self._own)) / passed))
+
+
+def _own_seconds() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _core_seconds() -> tuple[float, float]:

@@ -183,6 +183,7 @@ def _chat_routes(app: FastAPI, fake: FakeApi) -> None:
             "rating": None,
             "tip": None,
             "consent": False,
+            "shared": False,
             "created_at": now(),
             "updated_at": now(len(fake.chats)),
             **await request.json(),
@@ -298,7 +299,10 @@ def _model_routes(app: FastAPI, fake: FakeApi) -> None:
     @app.post("/tokenize")
     async def tokenize(request: Request) -> Any:
         body = await request.json()
-        words = [word for one in body["messages"] for word in pieces(one["content"])]
+        told = body.get("messages") or [{"role": "user", "content": body["prompt"]}]
+        if told[-1]["role"] != "user":  # as the real one
+            return fake_learning.refused("There is nothing to answer until the user speaks.", 400)
+        words = [word for one in told for word in pieces(one["content"])]
         return {"count": len(words), "max_model_len": 1024, "tokens": list(range(len(words)))}
 
     @app.post("/v1/completions")

@@ -267,7 +267,10 @@ def _training(app: FastAPI, fake: Any) -> None:
         last = {"run": "older", "accuracy": 0.62, "interval": [0.55, 0.69], "comparisons": 312}
         counts = {"comparisons": 312, "rankings": 60, "simulated": 20, "demonstrations": 4, "waiting": 3}
         sources = [{"run": "older", "sft": True, "reward": True}, {"run": "village", "sft": True, "reward": False}]
-        return {**counts, "enough": 2000, "advice": "", "last": last, "sources": sources}
+        people = [{"labeler": "person-1", "name": "Ada", "rows": 40, "left_out": 0}]
+        people += [{"labeler": "person-2", "name": HOSTILE, "rows": 20, "left_out": 12}]
+        about = {"enough": 2000, "advice": "", "left_out": 12, "people": people}
+        return {**counts, **about, "last": last, "sources": sources}
 
     @app.get("/api/v1/admin/jobs")
     async def jobs() -> Any:

@@ -39,6 +39,7 @@ class Scripted:
     places: int = 1000
     is_chat: bool = True
     context: int = CONTEXT
+    limit: str = ""
     tokenizer: Tokenizer = field(default_factory=tokenizer)
     requests: list[Request] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)

@@ -120,22 +120,32 @@ def test_decode_holds_streams_and_rollouts_against_transformers_and_the_machine(
 def test_finetune_measures_each_way_in_a_process_of_its_own() -> None:
     ways = ["full", "LoRA, 8-bit, checkpointing"]
     said, line = quick("finetune", "--ways", *ways)
-    assert line["ratios"].keys() == {"tiny.LoRA, 8-bit, checkpointing/full"}
+    assert line["ratios"].keys() == line["memory"].keys() == {"tiny.LoRA, 8-bit, checkpointing/full"}
     full, lora = (line["shapes"]["tiny"][way] for way in ways)
     assert min(full["peak_bytes"], lora["peak_bytes"], full["tokens_per_second"], lora["tokens_per_second"]) > 0
     assert 0 < lora["learned"] < full["learned"] / 2
     assert "peak, GB" in said
 
 
-def test_serve_lets_the_same_clients_stream_from_both_servers() -> None:
+def test_finetune_stands_beside_peft_on_the_same_shape_and_adapters() -> None:
+    for library in ("peft", "transformers"):
+        pytest.importorskip(library)
+    ways = ["LoRA, bf16, checkpointing", "PEFT, bf16, checkpointing"]
+    _, line = quick("finetune", "--ways", *ways)
+    pair = "tiny.LoRA, bf16, checkpointing/PEFT, bf16, checkpointing"
+    assert line["ratios"][pair] > 0 and line["memory"][pair] > 0
+    ours, theirs = (line["shapes"]["tiny"][way] for way in ways)
+    assert ours["learned"] == theirs["learned"]
+
+
+def test_serve_lets_the_same_clients_stream_from_our_server_and_from_that_of_transformers() -> None:
+    pytest.importorskip("transformers.cli.serve", reason="transformers serve is not installed")
     said, line = quick("serve")
-    assert line["ratios"].keys() == {
-        "tokens_per_second.ours/plain",
-        "first_token_median.ours/plain",
-        "first_token_p95.ours/plain",
-    }
-    for side in ("ours", "plain"):
-        own = line["figures"][side]
+    peers = {"transformers", "transformers_batching"}
+    kinds = ("tokens_per_second", "first_token_median", "first_token_p95")
+    assert {f"{kind}.ours/{peer}" for kind in kinds for peer in peers} <= line["ratios"].keys()
+    assert line["figures"].keys() == {"ours", *peers}
+    for own in line["figures"].values():
         assert 0 < own["first_token_median"] <= own["first_token_p95"]
         assert 0 < own["client_tokens_per_second_p5"] <= own["client_tokens_per_second_median"]
     assert "8 clients" in said

@@ -19,7 +19,7 @@ from chatwright.feedback.exchange import (
     write_feedback,
 )
 from chatwright.feedback.rankings import Ranking, read_rankings
-from chatwright.feedback.stored import agreement_in_store, outliers_in_store, ranking_of, rankings_from_store
+from chatwright.feedback.stored import agreement_in_store, outliers_in_store
 from chatwright.store import open_store
 from chatwright.store.feedback import NewRow
 from chatwright.store.outcomes import Outcome
@@ -201,21 +201,6 @@ def test_a_format_that_holds_nothing_or_does_not_exist_is_an_error_and_writes_no
             write_feedback(rows[:3], tmp_path / "out", form)
     assert not (tmp_path / "out").exists()
     assert set(FORMATS) == {"preference", "unpaired", "sft", "rankings", "csv", "oasst"}
-
-
-def test_a_recipe_gets_what_may_be_trained_on_and_each_line_names_its_row(store, tmp_path):
-    kim = store.people.add("Kim", None, role="chatter").id
-    store.feedback.add_imported([*ROWS, NewRow(**(vars(ROWS[1]) | {"labeler": "simulated", "simulated": True}))])
-    waiting = store.feedback.add(kim, ROWS[1])
-    found = rankings_from_store(store, tmp_path / "a.jsonl")
-    assert (len(found.ids), found.pairs, found.simulated) == (4, 5, 1)
-    assert [ranking.facts["feedback_id"] for ranking in read_rankings(found.path)] == list(found.ids)
-    assert waiting.id not in found.ids
-    assert rankings_from_store(store, tmp_path / "b.jsonl", with_simulated=False).simulated == 0
-    store.feedback.remove(found.ids)
-    with pytest.raises(InputError, match="no ranking that may be trained on"):
-        rankings_from_store(store, tmp_path / "c.jsonl")
-    assert ranking_of(store.feedback.get(found.ids[0])) is None
 
 
 def test_agreement_and_outliers_come_out_of_the_store(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from chatwright.store import Store, open_store
 from chatwright.store.feedback import NewRow
 from chatwright.text.records import ConversationSource, read_conversations, read_prompts
 
+ADDRESS = "people.db"
+"""Of the store; a fixture puts another here."""
 RECIPE = """
 name = "from people"
 store = "people.db"
@@ -58,7 +61,16 @@ def reward_that_minds_its_data(config: fakes.FakeReward) -> Path:
 
 
 @pytest.fixture
-def people() -> Any:
+def people(new_place: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A store on each kind of database, which the recipes name."""
+    monkeypatch.setattr(sys.modules[__name__], "ADDRESS", new_place())
+    with open_store(ADDRESS) as store:
+        yield store
+
+
+@pytest.fixture
+def people_in_a_file() -> Any:
+    """The file that the recipes name."""
     with open_store("people.db") as store:
         yield store
 
@@ -92,7 +104,7 @@ def labeler(store: Store, name: str = "Ada", role: Any = "labeler") -> int:
 
 def recipe(text: str = RECIPE) -> Path:
     path = Path("recipe.toml")
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text.replace('"people.db"', f'"{ADDRESS}"'), encoding="utf-8")
     return path
 
 
@@ -215,7 +227,7 @@ def test_written_answers_and_chats_rated_good_are_what_sft_learns(people):
         ("demonstration", {"messages": turn[:1]}),
     ):
         people.feedback.add(ada, NewRow(kind=kind, content=content))
-    lessons = Lessons("people.db", Path("run/store"), "run")
+    lessons = Lessons(ADDRESS, Path("run/store"), "run")
     lessons.take(["demonstrations.jsonl"], anew=True)
     found = read_conversations(["run/store/demonstrations.jsonl"])
     assert [len(conversation.messages) for conversation in found] == [2, 4]
@@ -243,7 +255,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG)
-def test_mistakes_about_the_store_are_told_before_anything_is_written(people, old, new, message):
+def test_mistakes_about_the_store_are_told_before_anything_is_written(people_in_a_file, old, new, message):
     with pytest.raises(ConfigError) as error:
         run(RECIPE.replace(old, new))
     assert message in str(error.value)
@@ -251,9 +263,9 @@ def test_mistakes_about_the_store_are_told_before_anything_is_written(people, ol
 
 
 def test_the_store_may_come_with_the_command_or_the_environment_and_its_password_stays_out_of_files(
-    people, monkeypatch
+    people_in_a_file, monkeypatch
 ):
-    people.feedback.add(labeler(people), ranked(1))
+    people_in_a_file.feedback.add(labeler(people_in_a_file), ranked(1))
     without = RECIPE.replace('store = "people.db"\n', "")
     assert run(without, settings=["store=people.db"]) == ["reward", "ppo"]
     monkeypatch.setenv("CHATWRIGHT_STORE", "people.db")
@@ -264,7 +276,7 @@ def test_the_store_may_come_with_the_command_or_the_environment_and_its_password
 
 
 def test_an_empty_store_says_what_is_missing_and_keeps_the_summary_of_an_earlier_run(people):
-    with pytest.raises(InputError, match="people.db holds no ranking that may be trained on; rank answers first"):
+    with pytest.raises(InputError, match="holds no ranking that may be trained on; rank answers first"):
         run()
     row = people.feedback.add(labeler(people), ranked(1)).id
     run()
@@ -317,15 +329,15 @@ def test_answers_are_queued_once_and_never_for_those_who_wrote_the_question(peop
 def test_the_command_queues_what_a_collect_stage_has_sampled(people, capsys):
     Path("collect").mkdir()
     Path("collect/answers.jsonl").write_text(json.dumps(asked("plain?")) + "\n")
-    order = ["feedback", "queue", "collect", "--store", "people.db"]
+    order = ["feedback", "queue", "collect", "--store", ADDRESS]
     assert main([*order, "--overlap", "2"]) == 0 and main(order) == 0
     assert capsys.readouterr().out == "1 task queued, 0 were there before\n0 tasks queued, 1 were there before\n"
     assert people.tasks.all()[0].overlap == 2
-    assert main(["feedback", "queue", "nowhere", "--store", "people.db"]) == 2
+    assert main(["feedback", "queue", "nowhere", "--store", ADDRESS]) == 2
     assert "nowhere/answers.jsonl does not exist; name the folder of a collect stage" in capsys.readouterr().err
 
 
-def test_the_recipe_for_feedback_reads_as_it_stands(people, monkeypatch):
+def test_the_recipe_for_feedback_reads_as_it_stands(people_in_a_file, monkeypatch):
     monkeypatch.setattr(fakes, "FakePPO", PPOWithParts)
     Path("first/sft").mkdir(parents=True)
     path = Path(__file__).parent.parent / "recipes" / "feedback.toml"

@@ -266,8 +266,22 @@ def test_a_flood_is_turned_away_and_memory_stays_within_its_bytes():
     hold.set()
     assert all(heard.wait().pieces[-1].finish_reason == "length" for heard in accepted)
     assert 0 < max(most) <= 400_000
-    with pytest.raises(ResourceError, match="tokens need .* bytes of cache"):
-        speaker_of(model=model, cache_bytes=30_000).submit(request, print)
+
+
+def test_a_cache_that_is_too_small_for_the_context_shortens_it_and_says_so():
+    model = language_model(tokenizer().size, 512)
+    per_token = model.backbone.start(1).token_bytes
+    speaker = speaker_of(model=model, cache_bytes=int(200 * per_token / 0.75))
+    assert speaker.context == 192 and "192 of the 512 tokens" in speaker.limit and "--cache" in speaker.limit
+    full = Request(tokens=(5,) * 100, sampling=Sampling(max_tokens=500), ignore_end=True)
+    assert len(Heard(speaker, full).wait().tokens) == 92
+    prompt = Request(tokens=(5,) * 192, sampling=Sampling(max_tokens=1), ignore_end=True)
+    assert len(Heard(speaker, prompt).wait().tokens) == 1
+    with pytest.raises(InputError, match="193 tokens"):
+        speaker.submit(replace(prompt, tokens=(5,) * 193), print)
+    assert speaker_of(model=model).context == 512 and not speaker_of(model=model).limit
+    with pytest.raises(ConfigError, match=r"has no room for 64 tokens of this model; .*--cache"):
+        speaker_of(model=model, cache_bytes=60 * per_token)
 
 
 def test_a_request_that_fails_takes_no_other_with_it():

@@ -15,10 +15,10 @@ from chatwright.errors import ArtefactError, ConfigError
 from chatwright.models.adapter_files import CONFIG, WEIGHTS, load_adapter, save_adapter
 from chatwright.models.heads import LanguageModel, ScalarModel
 from chatwright.models.held import as_held, dense
-from chatwright.models.huggingface import family_of
+from chatwright.models.huggingface import Rule, family_of
 from chatwright.models.lora import AdaptedLinear, LoRA, adapted, bare, frozen, merged, scalar_beside, twin
 from chatwright.models.recurrent import Recurrent, RecurrentConfig
-from chatwright.models.sites import sites_of
+from chatwright.models.sites import Site, sites_of
 from chatwright.models.transformer import Transformer
 from chatwright.models.vocabulary import TokenRows, grow
 from chatwright.training import losses
@@ -33,6 +33,9 @@ needs_peft = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("peft", "transformers")),
     reason="peft or transformers is absent",
 )
+
+
+RULE = Rule("", ("",), (1,), (1,))
 
 
 def shaken(model: LanguageModel | ScalarModel, seed: int = 1) -> LanguageModel:
@@ -132,11 +135,11 @@ class _Loss(torch.nn.Module):
         return language_loss(self.model, batch)[0]
 
 
-@pytest.mark.parametrize("rank", [0, 4])
-def test_checkpointing_gives_the_same_gradients_bit_for_bit(rank: int):
+@pytest.mark.parametrize(("rank", "dropout"), [(0, 0.0), (4, 0.0), (4, 0.3)])
+def test_checkpointing_gives_the_same_gradients_bit_for_bit(rank: int, dropout: float):
     model: LanguageModel = language_model()
     if rank:
-        model = shaken(adapted(model, LoRA(rank=rank), seed=1))
+        model = shaken(adapted(model, LoRA(rank=rank, dropout=dropout), seed=1))
     weights = list(model.parameters())
     plain = torch.autograd.grad(language_loss(model, batch_of())[0], weights)
     assert isinstance(model.backbone, Transformer)
@@ -155,6 +158,60 @@ def test_a_loss_taken_piece_by_piece_is_the_loss_at_once(monkeypatch: pytest.Mon
     assert torch.allclose(pieces, loss, rtol=1e-6) and weight == same
     for own, other in zip(torch.autograd.grad(pieces, weights), whole, strict=True):
         assert torch.allclose(own, other, atol=1e-5)
+
+
+# -- dropout -----------------------------------------------------------------------------------------------------------
+
+
+def test_dropout_blanks_out_the_adapters_inputs_and_gradients_are_those_of_the_plain_formula():
+    linear = AdaptedLinear(torch.randn(24, 16, generator=torch.Generator().manual_seed(1)), None)
+    sites = [Site("", 0, 10, RULE, False), Site("", 10, 24, RULE, False)]
+    linear.adapt(sites, LoRA(rank=3, alpha=6.0, dropout=0.4), torch.Generator().manual_seed(2))
+    shaken(linear)  # type: ignore[arg-type]
+    x = torch.randn(5, 7, 16, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    learned = [x, linear.down, *linear.ups]
+    out = linear(x)
+    thinning = linear._thinning(x)
+    assert thinning is not None
+    factors = thinning.of(x.detach().reshape(-1, 16)).view_as(x)
+    assert factors.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
+    delta = torch.cat([up @ part for up, part in zip(linear.ups, linear.down.chunk(2), strict=True)])
+    plain = x @ linear.weight.t() + 2.0 * (x * factors) @ delta.t()
+    assert torch.allclose(out, plain, atol=1e-5)
+    toward = torch.randn(out.shape, generator=torch.Generator().manual_seed(4))
+    found, expected = (torch.autograd.grad((own * toward).sum(), learned) for own in (out, plain))
+    for own, other in zip(found, expected, strict=True):
+        assert torch.allclose(own, other, atol=1e-4)
+
+
+def test_dropout_blanks_out_its_share_keeps_the_mean_and_is_drawn_anew_for_other_inputs():
+    linear = AdaptedLinear(torch.zeros(4, 64), None)
+    linear.adapt([Site("", 0, 4, RULE, False)], LoRA(rank=1, dropout=0.25), torch.Generator())
+    drawn = []
+    for seed in (1, 1, 2):
+        x = torch.randn(100, 64, generator=torch.Generator().manual_seed(seed))
+        thinning = linear._thinning(x)
+        assert thinning is not None
+        drawn.append(thinning.of(x))
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert abs(float((drawn[0] == 0).float().mean()) - 0.25) < 0.02 and abs(float(drawn[0].mean()) - 1) < 0.03
+
+
+def test_dropout_is_off_without_gradients_and_outside_of_training():
+    view = shaken(adapted(language_model(), LoRA(rank=4, dropout=0.5), seed=1))
+    tokens = random_tokens(2, 20)
+    plain = logits(shaken(adapted(language_model(), LoRA(rank=4), seed=1)), tokens)
+    assert torch.equal(logits(view, tokens), plain)
+    assert float((view(tokens)[0].detach() - plain).abs().max()) > 1e-2
+    assert torch.allclose(view.eval()(tokens)[0].detach(), plain, atol=1e-5)
+    assert torch.equal(logits(merged(view), tokens), logits(merged(view.train()), tokens))
+
+
+def test_settings_of_dropout_that_mean_nothing_are_refused():
+    with pytest.raises(ConfigError, match=r"lora.dropout is 1.0; it must lie in"):
+        LoRA(rank=4, dropout=1.0)
+    with pytest.raises(ConfigError, match=r"lora.dropout is 0.1, but without adapters .* set lora.rank"):
+        LoRA(dropout=0.1)
 
 
 # -- how frozen weights are held ---------------------------------------------------------------------------------------
@@ -320,12 +377,17 @@ def test_peft_computes_the_same_from_our_files_and_we_from_its(place: int, tmp_p
             assert torch.allclose(theirs(tokens).logits, logits(view, tokens), atol=1e-5)
         theirs.save_pretrained(folder / "back")
         assert torch.equal(logits(load_adapter(copy.deepcopy(base), folder / "back"), tokens), logits(view, tokens))
-    settings = peft.LoraConfig(r=4, lora_alpha=7, use_rslora=True, task_type="CAUSAL_LM", init_lora_weights=False)
+    settings = peft.LoraConfig(
+        r=4, lora_alpha=7, use_rslora=True, task_type="CAUSAL_LM", init_lora_weights=False, lora_dropout=0.1
+    )
     theirs = peft.get_peft_model(copy.deepcopy(peer), settings).eval()
     theirs.save_pretrained(tmp_path / "default")
     with torch.no_grad():
         expected = theirs(tokens).logits
-    assert torch.allclose(logits(load_adapter(base, tmp_path / "default"), tokens), expected, atol=1e-5)
+    read = load_adapter(base, tmp_path / "default")
+    assert torch.allclose(logits(read, tokens), expected, atol=1e-5)
+    save_adapter(tmp_path / "again", read)
+    assert peft.LoraConfig.from_pretrained(tmp_path / "again").lora_dropout == 0.1
 
 
 @needs_peft
@@ -367,7 +429,7 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path):
         with pytest.raises(ArtefactError, match=told):
             load_adapter(model, tmp_path)
     config = json.loads((tmp_path / CONFIG).read_text())
-    for key, value in (("use_dora", True), ("r", 0), ("peft_type", "IA3")):
+    for key, value in (("use_dora", True), ("r", 0), ("peft_type", "IA3"), ("lora_dropout", 1)):
         (tmp_path / CONFIG).write_text(json.dumps({**config, key: value}))
         with pytest.raises(ArtefactError, match=key):
             load_adapter(language_model(), tmp_path)

@@ -153,24 +153,35 @@ def test_the_card_tells_data_cost_evaluation_and_the_licence_of_the_base(tmp_pat
     save_model(stage / "model", model, tokenizer(), stage="sft", chat=True)
     origin = {"input_files": ["/home/me/data/talks.jsonl"], "inputs": ["ab" * 32], "parent_folders": {}, "stage": "sft"}
     (stage / "origin.json").write_text(json.dumps(origin))
-    (stage / "receipt.json").write_text(json.dumps({"tokens": 1234, "flops": 5e9, "energy_estimated_j": 7200.0}))
+    receipt = {"tokens": 1234, "flops": 5e9, "energy_estimated_j": 7200.0, "cost": 0.25, "rates": {"currency": "EUR"}}
+    (stage / "receipt.json").write_text(json.dumps(receipt))
     measured = {"value": 0.61, "low": 0.55, "high": 0.67, "n": 200, "baseline": 0.25, "at_chance": False}
-    results = {"judge": "village", "evaluation": {"sft": {"truthful": measured}}}
-    (tmp_path / "run" / "evaluate").mkdir()
-    (tmp_path / "run" / "evaluate" / "results.json").write_text(json.dumps(results))
+    unknown = {"value": None, "low": None, "high": None, "n": 0, "reason": "nobody judged"}
+    results = {
+        "judge": "village",
+        "reason": "Harmless is not judged.",
+        "evaluation": {"sft": {"truthful": measured, "harmless": unknown}},
+        "win_rate": {"sft_vs_base": {**measured, "value": 0.6, "baseline": 0.5}, "ppo_vs_sft": measured},
+    }
+    (tmp_path / "run" / "look").mkdir()
+    (tmp_path / "run" / "look" / "results.json").write_text(json.dumps(results))
     export_model(stage / "model", tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
     for words in (
         'license: "apache-2.0"',
         'base_model: "someone/base"',
         "talks.jsonl (SHA-256 abababababababab)",
-        "| sft | 1,234 | 5.00e+09 |",
-        "2.00 Wh estimated",
+        "what someone/base learned from, its publisher knows",
+        "| sft | 1.23 k | – | 5 GFLOP |",
+        "| 7.2 kJ |",
+        "| 0.25 EUR |",
         "| truthful | 0.61 | 0.55 to 0.67 | 200 | 0.25 |",
+        "| preferred, SFT : Base | 0.6 | 0.55 to 0.67 | 200 | 0.5 |",
+        "Harmless is not judged.",
         "comes under: apache-2.0",
     ):
         assert words in card, card
-    assert "/home/me" not in card
+    assert "/home/me" not in card and "| harmless" not in card and "PPO" not in card
 
 
 def test_a_card_without_records_claims_nothing(tmp_path):

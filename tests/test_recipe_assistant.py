@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from collections.abc import Callable
@@ -11,19 +12,27 @@ from typing import Any
 import pytest
 import torch
 
-from chatwright.artefacts import load_language_model, save_model
+from chatwright.artefacts import load_language_model, save_model, shape_in
 from chatwright.disk import sha256_of
 from chatwright.errors import ConfigError, ResourceError
 from chatwright.models.adapter_files import load_adapter
+from chatwright.models.families import shape_of
+from chatwright.models.heads import LanguageModel, count_parameters
 from chatwright.models.lora import LoRA
+from chatwright.models.recurrent import Recurrent, RecurrentConfig
+from chatwright.models.transformer import Transformer
 from chatwright.recipes import read_recipe, run_recipe
 from chatwright.stages import ppo as ppo_stage
 from chatwright.stages import reward as reward_stage
 from chatwright.stages import sft as sft_stage
+from chatwright.stages.collect import ROWS_AT_ONCE, rows_at_once
 from chatwright.stages.ppo import PPOConfig, ppo
 from chatwright.stages.reward import RewardConfig, train_reward
 from chatwright.stages.sft import SFTConfig, sft
-from tiny import language_model, random_tokens, tokenizer
+from chatwright.text.handover import with_chat
+from chatwright.training.learner import frozen_bytes
+from chatwright.training.policy_networks import open_networks
+from tiny import language_model, random_tokens, scalar_model, tokenizer, world_of
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "assistant.toml"
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "Grüße", "schöne"]
@@ -277,6 +286,132 @@ def test_a_stage_that_broke_off_ends_with_the_same_adapters_and_weights(
         assert sha256_of(tmp_path / stage / file) == sha256_of(given / stage / file), file
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [make_sft, make_reward, make_ppo])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": "bf16", "lora": LoRA(rank=2, dropout=0.2)},
+        {"weights": "int8", "lora": LoRA(rank=2, targets=["attention"]), "precision": "bf16"},
+    ],
+    ids=["bf16 and dropout", "int8"],
+)
+def test_resuming_is_exact_however_frozen_weights_are_held(
+    make: Callable[..., Path],
+    changes: dict[str, Any],
+    given: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    module, function = {
+        make_sft: (sft_stage, "held_out_loss"),
+        make_reward: (reward_stage, "_validation_loss"),
+        make_ppo: (ppo_stage, "_validate"),
+    }[make]
+    whole = make(given, tmp_path / "whole", **changes)
+    monkeypatch.setenv("CHATWRIGHT_SAVE_EVERY_STEPS", "1")
+    monkeypatch.setattr(module, function, failing_at(2, getattr(module, function)))
+    with pytest.raises(Broken):
+        make(given, tmp_path / "broken", **changes)
+    again = make(given, tmp_path / "broken", **changes)
+    for file in ("model/weights.safetensors", "adapter/adapter_model.safetensors"):
+        assert sha256_of(again / file) == sha256_of(whole / file), file
+
+
+def tables_in_memory(given: Path) -> int:
+    """How many matrices as large as the base's embedding are alive in this process, whoever holds them."""
+    gc.collect()
+    shape = shape_in(given / "base")
+    size = torch.Size((shape.vocabulary, shape.width))
+    alive = [own for own in gc.get_objects() if issubclass(type(own), torch.Tensor) and own.shape == size]
+    return len({own.data_ptr() for own in alive})
+
+
+def held_bytes(*models: Any) -> int:
+    """Bytes of all weights of some models, each place in memory counted once."""
+    weights = [weight for model in models for weight in (*model.parameters(), *model.buffers())]
+    return sum({weight.data_ptr(): weight.nbytes for weight in weights}.values())
+
+
+@pytest.mark.parametrize(("weights", "share"), [("fp32", 1.0), ("bf16", 0.6), ("int8", 0.45)])
+def test_ppo_with_adapters_holds_one_copy_of_the_base_for_all_five_networks(
+    weights: str, share: float, given: Path, tmp_path: Path
+):
+    config = PPOConfig(
+        out=tmp_path, policy=given / "sft", reward=given / "reward", prompts=[], ema=0.5, **{**FIT, "weights": weights}
+    )
+    networks, scorer, _ = open_networks(config, world_of())
+    learning = [networks.policy, networks.value, networks.average, scorer]
+    learned = sum(4 * count_parameters(network) for network in learning if network is not None)
+    whole = load_language_model(given / "sft", precision="fp32")[0]
+    base = held_bytes(networks.reference)
+    assert base <= share * held_bytes(whole)
+    del whole
+    assert held_bytes(networks.reference, *learning) == base + learned
+    assert tables_in_memory(given) == 1
+
+
+@pytest.mark.parametrize("weights", ["fp32", "bf16", "int8"])
+def test_a_reward_model_with_adapters_learns_on_the_only_copy_of_its_base(
+    weights: str, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+
+    def looked(config: RewardConfig, model: Any, *rest: Any) -> Any:
+        del config, rest
+        seen.extend([tables_in_memory(given), held_bytes(model) - 4 * count_parameters(model) - frozen_bytes(model)])
+        raise Broken
+
+    monkeypatch.setattr(reward_stage, "_learn", looked)
+    with pytest.raises(Broken):
+        make_reward(given, tmp_path, weights=weights)
+    assert seen == [1, 0]
+
+
+def test_collect_samples_as_many_answers_at_once_as_a_gigabyte_remembers():
+    small = language_model(context=64)
+    assert rows_at_once(small, 64) == ROWS_AT_ONCE
+    with torch.device("meta"):
+        large = LanguageModel(Transformer(shape_of("gpt2")))  # 73,728 bytes a token in float32
+    assert rows_at_once(large, 256) == (1 << 30) // (256 * 2 * 12 * 768 * 4) < ROWS_AT_ONCE
+    assert rows_at_once(large, 10**9) == (1 << 30) // (1024 * 2 * 12 * 768 * 4)
+    assert rows_at_once(LanguageModel(Recurrent(RecurrentConfig(vocabulary=9, width=8, layers=1, context=9))), 9) == 128
+
+
+def test_dropout_is_told_to_peft_changes_what_sft_learns_and_is_off_in_ppo(given: Path, tmp_path: Path):
+    thinned = LoRA(rank=2, dropout=0.5)
+    learned = make_sft(given, tmp_path, lora=thinned)
+    assert json.loads((learned / "adapter" / "adapter_config.json").read_text())["lora_dropout"] == 0.5
+    weights = "model/weights.safetensors"
+    assert sha256_of(learned / weights) != sha256_of(given / "sft" / weights)
+    aligned = make_ppo(given, tmp_path, lora=thinned)
+    assert sha256_of(aligned / weights) == sha256_of(given / "ppo" / weights)
+    assert json.loads((aligned / "adapter" / "adapter_config.json").read_text())["lora_dropout"] == 0
+
+
+@pytest.mark.parametrize("lora", [LoRA(), LoRA(rank=2)], ids=["all weights", "adapters"])
+def test_ppo_on_a_padded_table_counts_the_ids_that_can_be_said_and_no_others(lora: LoRA, given: Path, tmp_path: Path):
+    padded = tokenizer().size + 20
+    policy = language_model(padded, context=64)
+    with torch.no_grad():
+        policy.backbone.embedding.weight[tokenizer().size :] += 0.5  # likely, if they were asked for
+    words, _ = with_chat(tokenizer())
+    save_model(tmp_path / "policy", policy, words)
+    save_model(tmp_path / "scorer", scalar_model(padded, context=64), words)
+    run = ppo(
+        PPOConfig(
+            out=tmp_path / "ppo",
+            policy=tmp_path / "policy",
+            reward=tmp_path / "scorer",
+            prompts=[str(given / "data" / "conversations.jsonl")],
+            **{**FIT, "lora": lora, "iterations": 1, "batch": 8, "max_tokens": 6, "checkpointing": False},
+        )
+    )
+    first = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+    assert abs(first["kl"]) < 1e-4 and first["first_ratio"] < 1e-3
+    assert json.loads((run / "receipt.json").read_text())["summary"]["log_probabilities"] == "stored while sampling"
+
+
 @pytest.mark.parametrize("shares", [True, False])
 def test_the_networks_of_ppo_lie_on_one_base_where_they_can(
     shares: bool, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -319,5 +454,17 @@ def test_what_does_not_fit_or_go_together_is_told_before_anything_is_learned(giv
         ConfigError, match=r"'c_attn' is no projection of this model; choose all, attention or down_proj"
     ):
         make_sft(given, tmp_path, lora=LoRA(rank=2, targets=["c_attn"]))
+    with pytest.raises(ConfigError, match=r"sft.context is 65, but .*base reads 64 tokens at most; choose 2 to 64"):
+        make_sft(given, tmp_path, context=65)
     with pytest.raises(ResourceError, match=r"needs .* of memory"):
         make_sft(given, tmp_path, batch=10_000_000)
+
+
+def test_what_a_recurrent_base_cannot_do_is_told_in_a_sentence(given: Path, tmp_path: Path):
+    shape = RecurrentConfig(vocabulary=tokenizer().size, width=16, layers=1, context=64)
+    save_model(tmp_path / "base", LanguageModel(Recurrent(shape)), tokenizer())
+    (tmp_path / "data").symlink_to(given / "data")
+    with pytest.raises(ConfigError, match=r"lora works on Transformers, this model is recurrent; leave lora out"):
+        make_sft(tmp_path, tmp_path)
+    with pytest.raises(ConfigError, match=r"checkpointing works on Transformers, this model is recurrent"):
+        make_sft(tmp_path, tmp_path, lora=LoRA())

@@ -103,7 +103,7 @@ def test_an_lstm_is_counted_exactly_and_remembers_as_much_however_long_the_text(
     assert shape.cache_bytes(10) == shape.cache_bytes(10_000) == 3 * 2 * 24 * 4
 
 
-@pytest.mark.parametrize("changes", [{}, {"kv_heads": 2}, {"tied": False}])
+@pytest.mark.parametrize("changes", [{}, {"kv_heads": 2}, {"tied": False}, {"windows": (0, 16)}, {"windows": (99, 8)}])
 def test_operations_are_those_that_receipts_count(changes):
     model = LanguageModel(Transformer(config_of(**changes)))
     described = {"head": "language", "backbone": {"kind": "transformer", **asdict(model.backbone.config)}}

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from chatwright.generation.speaker import EngineSpeaker
 from serving import BASE, CHAT, Scripted, serving, tiny_server
+from tiny import language_model, tokenizer, world_of
 
 USER = [{"role": "user", "content": "Hi"}]
 IMAGE = {"type": "image_url", "image_url": {"url": "data:,"}}
@@ -182,6 +184,36 @@ def test_a_wrong_method_is_405_and_says_which_are_right(http: httpx.Client) -> N
     assert response.status_code == 405 and response.headers["allow"] == "POST"
     assert error_of(response)["code"] == "method_not_allowed"
     assert http.request("OPTIONS", "/v1/models").status_code == 405
+
+
+def test_what_the_cache_can_never_hold_is_a_400_that_names_the_cache_and_its_flag() -> None:
+    model = language_model(tokenizer().size, 512)
+    room = int(200 * model.backbone.start(1).token_bytes / 0.75)
+    speaker = EngineSpeaker(model, tokenizer(), world_of(), cache_bytes=room)
+    ids = [1, *[50] * 99]
+    long = {"model": CHAT, "messages": [{"role": "user", "content": "fox " * 200}]}
+    with serving({CHAT: speaker}) as http:
+        assert http.get("/v1/models").json()["data"][0]["max_model_len"] == 192
+        for path, body, param in (
+            ("/v1/completions", {"model": CHAT, "prompt": ids, "max_tokens": 93}, "max_tokens"),
+            ("/v1/completions", {"model": CHAT, "prompt": ids, "max_tokens": 300, "stream": True}, "max_tokens"),
+            ("/v1/completions", {"model": CHAT, "prompt": ids * 2, "max_tokens": 1}, "prompt"),
+            ("/v1/chat/completions", chat(max_completion_tokens=190), "max_completion_tokens"),
+            ("/v1/chat/completions", long, "messages"),
+        ):
+            refused = http.post(path, json=body)
+            assert refused.status_code == 400 and "retry-after" not in refused.headers, refused.text
+            error = error_of(refused)
+            assert (error["code"], error["param"]) == ("context_length_exceeded", param)
+            assert (
+                "the cache has memory for 192 of the 512 tokens" in error["message"] and "--cache" in error["message"]
+            )
+        fits = {"model": CHAT, "prompt": ids, "max_tokens": 92, "ignore_eos": True}
+        assert http.post("/v1/completions", json=fits).json()["usage"]["total_tokens"] == 192
+        # Who names no length gets what there is room for.
+        open_end = http.post("/v1/chat/completions", json={"model": CHAT, "messages": USER, "ignore_eos": True})
+        assert open_end.json()["usage"]["total_tokens"] == 192
+    speaker.close(drain=False)
 
 
 def test_a_bug_is_a_500_that_tells_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:

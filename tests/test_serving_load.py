@@ -92,6 +92,20 @@ def test_nobody_runs_a_second_after_the_last_client_has_gone(path: str, stream: 
         assert metric(http.get("/metrics").text, "chatwright:requests_cancelled_total") == 3
 
 
+def test_nothing_is_written_to_readers_who_have_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """asyncio complains of every write to a closed connection; a backlog must not go on being sent."""
+    speaker = Scripted(["word "] * 400)
+    content = json.dumps(STREAM | {"n": 10}).encode()
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    with serving({CHAT: speaker}) as http:
+        for _ in range(3):
+            with socket.create_connection((http.base_url.host, http.base_url.port or 0)) as connection:
+                connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+                assert connection.recv(100)
+        assert until(lambda: metric(http.get("/metrics").text, "chatwright:http_requests_running") == 0, 20)
+    assert not [record.message for record in caplog.records if record.name == "asyncio"]
+
+
 def test_a_reader_who_takes_nothing_is_given_up() -> None:
     speaker = Scripted(["x" * 1_000_000] * 2000, pause=0.005)
     with serving({CHAT: speaker}, settings=ServeSettings(write_timeout=0.3)) as http:

@@ -99,6 +99,15 @@ def test_an_echoed_prompt_is_scored_and_exactly_one_entry_follows_it(client: ope
         assert logprobs.token_logprobs[-1] == max(logprobs.top_logprobs[-1].values())
 
 
+def test_a_stream_that_says_nothing_new_still_tells_its_usage(client: openai.OpenAI) -> None:
+    asked = {"model": BASE, "prompt": ["the", "fox"], "max_tokens": 0, "echo": True, "stream": True}
+    chunks = list(client.completions.create(**asked, stream_options={"include_usage": True}))
+    assert "".join(chunk.choices[0].text for chunk in chunks[:-1]) == "thefox"
+    assert [chunk.usage for chunk in chunks[:-1]] == [None, None] and chunks[-1].choices == []
+    assert chunks[-1].usage is not None and chunks[-1].usage.completion_tokens == 0
+    assert chunks[-1].usage.prompt_tokens == chunks[-1].usage.total_tokens > 2
+
+
 def test_offsets_point_into_the_text(client: openai.OpenAI) -> None:
     text = "the lazy dog und Grüße"
     answer = client.completions.create(model=BASE, prompt=text, echo=True, logprobs=2, max_tokens=6, seed=1)

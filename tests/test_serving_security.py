@@ -15,7 +15,7 @@ from chatwright.artefacts import save_model
 from chatwright.errors import ArtefactError, ConfigError
 from chatwright.serving.app import create_app
 from chatwright.serving.loading import check_links, offers_of
-from chatwright.serving.security import Windows
+from chatwright.serving.security import Caller, Windows
 from chatwright.serving.settings import ServeSettings
 from chatwright.store import Store, open_store
 from serving import CHAT, Scripted, metric, serving, until
@@ -115,6 +115,30 @@ def test_a_site_that_is_allowed_gets_cors_for_itself_only() -> None:
         assert response.headers["access-control-allow-origin"] == "https://good.example"
         other = http.post("/v1/chat/completions", json=ASK, headers={"origin": "https://evil.example"})
         assert other.status_code == 403 and "access-control-allow-origin" not in other.headers
+
+
+def test_the_servers_limit_holds_for_keys_without_one_for_people_and_for_the_rest_together(own_store: Store) -> None:
+    """As the help of --requests-per-minute says: POST only, and a key's own limit comes before it."""
+    secrets = [own_store.keys.add(name)[1] for name in ("first", "second")]
+    _, own = own_store.keys.add("own", requests_per_minute=3)
+    settings = ServeSettings(requests_per_minute=1)
+
+    async def sessions(headers: Any) -> Caller | None:
+        return Caller(person_id=int(headers["x-person"])) if "x-person" in headers else None
+
+    parts: dict[str, Any] = {"store": own_store, "settings": settings, "authenticators": [sessions]}
+    with serving({CHAT: Scripted()}, **parts, open_paths=["/nothing"]) as http:
+
+        def statuses(count: int, headers: dict[str, str], path: str = "/v1/chat/completions") -> list[int]:
+            return [http.post(path, json=ASK, headers=headers).status_code for _ in range(count)]
+
+        for headers in (*map(bearer, secrets), {"x-person": "1"}, {"x-person": "2"}):
+            assert statuses(2, headers) == [200, 429], headers
+        assert statuses(4, bearer(own)) == [200, 200, 200, 429]
+        assert statuses(2, {}) == [200, 429] and statuses(1, bearer("sk-unknown")) == [429]
+        assert [http.get("/v1/models").status_code for _ in range(3)] == [200] * 3
+        # Nobody can lock others out of the pages by knocking at their doors.
+        assert statuses(3, {}, "/nothing") == [404] * 3
 
 
 def test_a_key_has_so_many_requests_a_minute(own_store: Store) -> None:

@@ -19,6 +19,7 @@ RANKING = {
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHATWRIGHT_STORE", raising=False)
 
 
 def test_a_key_is_printed_once_listed_without_its_secret_and_revoked(capsys):
@@ -46,15 +47,62 @@ def test_a_key_is_printed_once_listed_without_its_secret_and_revoked(capsys):
     assert "revoked" in capsys.readouterr().out
 
 
+def test_the_variable_says_where_the_store_is_and_the_option_comes_before_it(capsys, tmp_path, monkeypatch):
+    """An address with a password must not stand among the arguments of a process."""
+    monkeypatch.setenv("CHATWRIGHT_STORE", str(tmp_path / "team.db"))
+    (tmp_path / "in.jsonl").write_text(json.dumps(RANKING) + "\n")
+    for command in (
+        ["keys", "add", "a"],
+        ["keys", "list"],
+        ["usage"],
+        ["feedback", "import", "in.jsonl"],
+        ["feedback", "export", "out.jsonl"],
+        ["backup", "copy.db"],
+    ):
+        assert main(command) == 0
+    assert (tmp_path / "team.db").exists() and not (tmp_path / "chatwright.db").exists()
+    assert main(["keys", "add", "b", "--store", "other.db"]) == 0
+    assert (tmp_path / "other.db").exists()
+    monkeypatch.setenv("CHATWRIGHT_STORE", "postgresql://me:geheim@127.0.0.1:1/none")
+    capsys.readouterr()
+    assert main(["usage"]) == 2
+    refused = capsys.readouterr()
+    assert "check that the database runs" in refused.err and "geheim" not in refused.err
+
+
+@pytest.mark.parametrize("command", ["serve", "keys add", "keys list", "keys revoke", "usage", "backup"])
+def test_help_names_the_variable_and_never_what_it_holds(command, capsys, monkeypatch):
+    monkeypatch.setenv("CHATWRIGHT_STORE", "postgresql://me:geheim@127.0.0.1:1/none")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    said = capsys.readouterr().out
+    assert "CHATWRIGHT_STORE" in said and "geheim" not in said
+
+
+def test_usage_shows_requests_and_training_each_at_its_price(capsys):
+    with open_store("chatwright.db", clock=lambda: datetime(2026, 1, 31, tzinfo=UTC)) as store:
+        store.usage.record("ppo", tokens_in=900, tokens_out=100, price_per_1000=0.5)
+        store.usage.record("loop-1/ppo", tokens_in=4000, tokens_out=0, price_per_1000=2.0, kind="training")
+    assert main(["usage"]) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [(*row[1:4], row[4], row[-1]) for row in table] == [
+        ("training", "loop-1/ppo", "1", "4,000", "8.0000"),
+        ("use", "ppo", "1", "900", "0.5000"),
+    ]
+    assert main(["usage", "--kind", "training", "--by", "kind", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["kind"], row["tokens_in"], row["cost"]) == ("training", 4000, 8.0)
+
+
 def test_usage_is_a_table_or_json(capsys):
     with open_store("chatwright.db", clock=lambda: datetime(2026, 1, 31, tzinfo=UTC)) as store:
         key, _ = store.keys.add("notebook")
         store.usage.record("sft", tokens_in=1234, tokens_out=5, key_id=key.id, price_per_1000=1.0, seconds=2.0)
         store.usage.record("ppo", tokens_in=1, tokens_out=1, energy_estimated_j=3.6e6)
     assert main(["usage"]) == 0
-    assert [line.split()[:4] for line in capsys.readouterr().out.splitlines()[1:]] == [
-        ["2026-01-31", "ppo", "1", "1"],
-        ["2026-01-31", "sft", "1", "1,234"],
+    assert [line.split()[:5] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["2026-01-31", "use", "ppo", "1", "1"],
+        ["2026-01-31", "use", "sft", "1", "1,234"],
     ]
     assert main(["usage", "--by", "key_id"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["key", "-", "notebook"]
@@ -87,7 +135,7 @@ def test_feedback_goes_in_and_out(capsys, tmp_path):
 @pytest.mark.parametrize("command", ["keys list", "usage", "backup copy.db", "feedback export out.jsonl"])
 def test_a_store_that_is_not_there_is_an_error_and_is_not_made(command, capsys, tmp_path):
     assert main([*command.split(), "--store", "chatrwight.db"]) == 2
-    assert "there is no store chatrwight.db; name the one of the server" in capsys.readouterr().err
+    assert "there is no store chatrwight.db; name the server's with --store" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

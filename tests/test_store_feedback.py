@@ -205,7 +205,13 @@ def test_personal_data_can_be_taken_along_and_deleted(store, ada, kim):
 
 
 def test_unknown_settings_and_values_without_sense_are_refused(store):
-    assert store.settings.all() == {"retention_days": None, "daily_caps": {}, "guidelines": ""}
+    assert store.settings.all() == {
+        "retention_days": None,
+        "daily_caps": {},
+        "training_caps": {},
+        "training_share": None,
+        "guidelines": "",
+    }
     store.settings.set("retention_days", 30)
     store.settings.set("retention_days", 31)
     assert store.settings.get("retention_days") == 31

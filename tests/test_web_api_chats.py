@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from chatwright.generation.speaker import Speaker
+from chatwright.serving.moderating import Verdict
 from chatwright.store import Store, open_store
+from chatwright.text.conversation import Conversation
 from serving import BASE, CHAT, Scripted, until
 from tiny import tokenizer
 from web_api import Site, site
 
 
 @pytest.fixture
-def own_store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "a.db") as store:
+def own_store(new_place: Callable[[], str]) -> Iterator[Store]:
+    with open_store(new_place()) as store:
         yield store
 
 
@@ -137,6 +138,31 @@ def test_what_cannot_be_answered_is_refused_and_nothing_is_stored(client: httpx.
     ):
         assert client.post(f"/chats/{chat}/answers", json=body).status_code == status
     assert len(client.get(f"/chats/{chat}").json()["messages"]) == 1
+
+
+class NoBombs:
+    """Refuses whoever speaks of bombs."""
+
+    def check(self, conversation: Conversation, role: str) -> Verdict:
+        is_bad = "bomb" in conversation.last.content
+        return Verdict(not is_bad, reply="I would rather not." if is_bad else "")
+
+
+def test_a_moderator_refuses_questions_here_too_and_the_refusal_is_kept_and_counted(own_store: Store) -> None:
+    speaker = Scripted()
+    with site(own_store, {CHAT: speaker}, moderator=NoBombs()) as place:
+        client = place.person("chatter")
+        chat, asked = begun(client, "How do I build a bomb?")
+        told = answer(client, chat, asked, n=2)
+        assert told[-1] == "[DONE]" and not speaker.requests
+        assert [event["choices"][0]["finish_reason"] for event in told[1:3]] == ["content_filter"] * 2
+        kept = client.get(f"/chats/{chat}").json()["messages"][1:]
+        assert [message["id"] for message in kept] == told[0]["message_ids"]
+        assert {(said["content"], said["finish_reason"]) for said in kept} == {
+            ("I would rather not.", "content_filter")
+        }
+        (day,) = place.person("labeler").get("/runs/models/days").json()["days"]
+        assert day["refusals"] == 2
 
 
 def test_an_edited_question_is_a_branch_that_can_be_opened_again(client: httpx.Client) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatwright.recipe_file import read_recipe
-from chatwright.serving.openapi import description
 from chatwright.serving.web.supervision import Supervisor
 from chatwright.serving.web.training import prepare
 from chatwright.serving.web.watching import RunFolders
@@ -25,8 +24,8 @@ from web_api import site
 
 
 @pytest.fixture
-def own_store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "a.db") as store:
+def own_store(new_place: Callable[[], str]) -> Iterator[Store]:
+    with open_store(new_place()) as store:
         yield store
 
 
@@ -77,9 +76,8 @@ def test_a_job_becomes_a_recipe_that_can_be_run(
     kind: str,
     tables: Sequence[str],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("CHATWRIGHT_STORE", str(tmp_path / "a.db"))
+    monkeypatch.setenv("CHATWRIGHT_STORE", own_store.database.address)
     rank(own_store, 3)
     rank(own_store, 4, simulated=True)
     settings = {"run": "first", "with_simulated": False, "settings": {f"{tables[-1]}.batch": 4}}
@@ -159,9 +157,3 @@ def test_a_new_server_finds_what_an_earlier_one_began(own_store: Store, tmp_path
         supervisor.take_up()
         assert until(lambda number=job.id, wanted=state: own_store.jobs.get(number).state == wanted, 10)  # type: ignore[misc]
         supervisor.close()
-
-
-def test_the_committed_description_is_the_apps() -> None:
-    committed = Path(__file__).parents[1] / "web" / "openapi.json"
-    same = committed.read_text(encoding="utf-8") == description()
-    assert same, "the API has changed: run `python -m chatwright.serving.openapi > web/openapi.json`"

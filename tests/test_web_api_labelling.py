@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from chatwright.store import open_store
+from chatwright.store.feedback import NewRow
 from chatwright.store.tasks import FLAGS
 from serving import Scripted, until
 from web_api import Site, site
@@ -19,9 +20,9 @@ ANSWERS = ["good", "fair", "poor", "awful"]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Site]:
+def place(new_place: Callable[[], str]) -> Iterator[Site]:
     speakers: dict[str, Any] = {"a": Scripted(["I am a"]), "b": Scripted(["I am b"])}
-    with open_store(tmp_path / "a.db") as store, site(store, speakers) as found:
+    with open_store(new_place()) as store, site(store, speakers) as found:
         yield found
 
 
@@ -99,6 +100,57 @@ def test_every_kind_of_task_can_be_done(place: Site, admin: httpx.Client) -> Non
     assert "Harmless" in labeler.get("/label/guidelines").json()["markdown"]
     admin.patch("/admin/settings", json={"guidelines": "Be kind."})
     assert labeler.get("/label/guidelines").json() == {"markdown": "Be kind."}
+
+
+def test_chats_whose_owners_agree_can_be_queued_and_leave_the_queue_when_they_no_longer_do(
+    place: Site, admin: httpx.Client
+) -> None:
+    owner, labeler = place.person("labeler", "Bo"), place.person("labeler", "Cy")
+    chats = []
+    for question in ("open?", "closed?"):
+        chat = owner.post("/chats", json={}).json()["id"]
+        said = {"parent": None, "role": "user", "content": question}
+        parent = owner.post(f"/chats/{chat}/messages", json=said).json()["id"]
+        owner.post(f"/chats/{chat}/answers", json={"parent": parent, "model": "a"})
+        chats.append(chat)
+    owner.patch(f"/chats/{chats[0]}", json={"consent": True})
+    for _ in range(2):
+        added = admin.post("/admin/tasks/from_chats", json={"as": "rate_chat"}).json()
+    assert added == {"new": 0, "known": 1}
+    assert owner.post("/label/next", json={}).json() == {"task": None}  # nobody rates their own
+    task = labeler.post("/label/next", json={}).json()["task"]
+    assert [message["content"] for message in task["messages"]] == ["open?", "I am a"]
+    body = {"submission": task["submission"], "good": True}
+    assert labeler.post(f"/label/{task['id']}/submit", json=body).status_code == 200
+    admin.post("/admin/tasks/from_chats", json={"as": "demonstration"})
+    assert labeler.post("/label/next", json={}).json()["task"]["kind"] == "demonstration"
+    assert len(place.store.feedback.rows()) == 1
+    owner.patch(f"/chats/{chats[0]}", json={"consent": False})
+    assert labeler.post("/label/next", json={}).json() == {"task": None}
+    assert place.store.feedback.rows() == [] and "open?" not in admin.get("/admin/tasks").text
+    (row,) = admin.get("/admin/feedback?state=approved").json()["rows"]
+    assert row["content"] == {} and not row["consent"]
+
+
+def test_what_a_collect_stage_sampled_becomes_tasks_that_their_authors_never_get(
+    new_place: Callable[[], str], tmp_path: Path
+) -> None:
+    asked = [{"role": "user", "content": "whose?"}]
+    collect = tmp_path / "runs" / "first" / "collect"
+    collect.mkdir(parents=True)
+    (collect / "origin.json").write_text('{"stage": "collect"}')
+    with open_store(new_place()) as store, site(store, run_directories=[tmp_path / "runs"]) as place:
+        admin, author, other = place.person("admin"), place.person("labeler", "Bo"), place.person("labeler", "Cy")
+        number = int(author.get("/me").json()["person"]["id"])
+        written = store.feedback.add(number, NewRow(kind="prompt", content={"prompt": asked})).id
+        facts = [{"feedback_ids": [written]}, {"feedback_ids": [written + 99]}]  # one was taken back meanwhile
+        lines = [{"prompt": asked, "answers": ["one", "two"], "source": "sft", "facts": each} for each in facts]
+        (collect / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        for kind, count in (("rank", 1), ("rate_answer", 2), ("demonstration", 1)):
+            body = {"run": "first", "stage": "collect", "as": kind}
+            assert admin.post("/admin/tasks/from_run", json=body).json() == {"new": count, "known": 0}
+            assert author.post("/label/next", json={"kinds": [kind]}).json() == {"task": None}
+            assert other.post("/label/next", json={"kinds": [kind]}).json()["task"]["kind"] == kind
 
 
 def test_agreement_shows_labelers_only_themselves(place: Site, admin: httpx.Client) -> None:

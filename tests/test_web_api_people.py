@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -19,8 +18,8 @@ from web_api import API, PASSWORD, Site, site
 
 
 @pytest.fixture
-def own_store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "a.db") as store:
+def own_store(new_place: Callable[[], str]) -> Iterator[Store]:
+    with open_store(new_place()) as store:
         yield store
 
 

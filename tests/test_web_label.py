@@ -40,10 +40,12 @@ def test_answers_are_ranked_by_keyboard_with_ties_and_sent_in_the_order_shown(si
     page.keyboard.press("=")  # 3 shares the rank of 2
     expect(page.locator("[aria-live=polite].for-readers")).to_have_text("Answer C is tied at rank 3.")
     page.get_by_label("Comment").fill("close")
+    expect(page.get_by_role("timer", name="Time on this task")).to_have_text(re.compile(r"^\d:(0[1-9]|[1-5]\d)$"))
     page.keyboard.press("Control+Enter")
     page.get_by_role("heading", name="Rate an answer").wait_for()
+    expect(page.get_by_role("timer", name="Time on this task")).to_have_text("0:00")
     sent = site.fake.desk.done["s1"]
-    assert sent["ranks"] == [2, 3, 3, 1] and sent["comment"] == "close" and sent["seconds"] >= 0
+    assert sent["ranks"] == [2, 3, 3, 1] and sent["comment"] == "close" and sent["seconds"] >= 1
     assert "model" not in page.locator("main").inner_text().lower().replace("the model", "")
 
 

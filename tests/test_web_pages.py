@@ -148,9 +148,12 @@ def test_chats_are_searched_renamed_rated_exported_and_deleted(site: Site) -> No
     page.get_by_role("link", name="<b>Tales</b>").wait_for()
     page.get_by_role("button", name="Good chat").click()
     expect(page.get_by_role("button", name="Good chat")).to_have_attribute("aria-pressed", "true")
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Export as Markdown").click()
-    assert download.value.suggested_filename == "chat.md"
+    page.get_by_role("button", name="Sharing and export").click()
+    for name, file in (("Export as Markdown", "chat.md"), ("Export as JSON", "chat.json")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.suggested_filename == file
+    page.keyboard.press("Escape")
     rows.first.hover()
     rows.first.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()

@@ -69,6 +69,9 @@ def test_training_says_plainly_what_there_is_before_it_starts(site: Site) -> Non
     text = plainly.inner_text()
     assert "312 of some 2,000 comparisons" in text and "62.0 % of pairs it had not seen" in text
     assert "55.0 % – 69.0 %" in text and "20 of 60 rankings are by a simulated labeler" in text
+    expect(plainly).to_contain_text("12 rankings are left out")
+    page.get_by_text("Whose rankings: 2 people").click()
+    expect(plainly.get_by_role("listitem").last).to_contain_text("20 − 12")
     page.get_by_label("Also the 20 simulated rankings").uncheck()
     page.get_by_text("Settings", exact=True).click()
     page.get_by_label("One a line, as in a recipe").fill("ppo.iterations = 20\nnonsense")
@@ -119,6 +122,9 @@ def test_axe_finds_nothing_on_the_runs_page_and_nothing_runs_out_of_a_phone(site
         page.wait_for_timeout(400)
         found[view] = violations(page)
     assert [f"{name}: {problem}" for name, problems in found.items() for problem in problems] == []
+    phone = site.open("runs?view=comparisons", viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    expect(phone.get_by_role("tab", selected=True)).to_have_text("Comparisons")
+    expect(phone.get_by_role("tab", selected=True)).to_be_in_viewport(ratio=0.9)
     phone = site.open("runs", viewport={"width": 390, "height": 844}, has_touch=True, color_scheme=scheme)
     phone.get_by_role("img", name="Curve of Score").wait_for()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390

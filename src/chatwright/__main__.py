@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -64,14 +65,17 @@ def chat_command(arguments: list[str]) -> None:
     parser.add_argument("--server", metavar="URL", help="talk to a model on a server that speaks OpenAI's language")
     parser.add_argument("--model", metavar="NAME", help="its name on that server")
     parser.add_argument("--once", metavar="TEXT", help="print one answer to this and leave")
+    parser.add_argument("--compile", action="store_true", help="compile the model's one-token step: slow at first")
     parser.add_argument("--system", metavar="TEXT", help="what the assistant should be like")
     _add_sampling(parser, max_tokens=256)
     given = parser.parse_args(arguments)
     if (given.folder is None) == (given.server is None) or (given.model and given.server is None):
         parser.error("give either the folder of a MODEL, or --server URL with --model NAME")
+    if given.compile and given.server is not None:
+        parser.error("--compile is for a model that runs here; give it to the server")
     from chatwright.terminal import Opener, open_voice, remote_default, remote_opener, talk
 
-    opener: Opener = open_voice
+    opener: Opener = functools.partial(open_voice, compiled=given.compile)
     path = given.folder
     if given.server is not None:
         path = Path(given.model or remote_default(given.server))

@@ -18,7 +18,9 @@ from chatwright.feedback.exchange import FORMATS, read_feedback, write_feedback
 from chatwright.feedback.lessons import queue_answers
 from chatwright.printable import shown
 from chatwright.store import Store, open_store
+from chatwright.store.place import STORE_VARIABLE, add_store_argument
 
+STORE_HELP = "the server's database"
 _JOULES_PER_KWH = 3_600_000
 
 
@@ -77,16 +79,23 @@ def _key_cells(store: Store, key: Any) -> tuple[str, ...]:
 
 def run_usage(arguments: list[str]) -> None:
     """`chatwright usage`."""
-    parser = _parser("usage", "What was asked of the server, by day and model, or otherwise. Days are UTC.")
-    _store_argument(parser)
+    parser = _parser(
+        "usage",
+        "What was asked of the server (use), and what was trained from its pages (training), by day, kind and model, "
+        "or otherwise. The cost is what serve's two prices made of it at the time. Days are UTC.",
+    )
+    add_store_argument(parser, STORE_HELP)
     groups = ("day", "kind", "key_id", "person_id", "model")
-    parser.add_argument("--by", nargs="+", choices=groups, default=["day", "model"], help="default: day model")
+    parser.add_argument(
+        "--by", nargs="+", choices=groups, default=["day", "kind", "model"], help="default: day kind model"
+    )
+    parser.add_argument("--kind", choices=("use", "training"), help="only one of the two")
     parser.add_argument("--since", type=_day, metavar="YYYY-MM-DD", help="from this day on")
     parser.add_argument("--until", type=_day, metavar="YYYY-MM-DD", help="up to this day")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
     given = parser.parse_args(arguments)
     with _opened(given.store) as store:
-        sums = store.usage.sums(by=given.by, since=given.since, until=given.until)
+        sums = store.usage.sums(by=given.by, since=given.since, until=given.until, kind=given.kind)
         names = {key.id: key.name for key in store.keys.all(with_revoked=True)}
     if given.json:
         told = [{name: value for name, value in vars(row).items() if value is not None} for row in sums]
@@ -154,7 +163,7 @@ def run_backup(arguments: list[str]) -> None:
     """`chatwright backup OUT`."""
     parser = _parser("backup", "Copy the whole store to one file, while the server goes on.")
     parser.add_argument("out", type=Path, help="the copy; for PostgreSQL what pg_restore reads")
-    _store_argument(parser)
+    add_store_argument(parser, STORE_HELP)
     given = parser.parse_args(arguments)
     with _opened(given.store) as store:
         print(store.back_up(given.out))
@@ -169,17 +178,8 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
 
 def _action(actions: Any, name: str, help: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(name, help=help, description=help, allow_abbrev=False)
-    _store_argument(parser)
+    add_store_argument(parser, STORE_HELP)
     return parser
-
-
-def _store_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--store",
-        default="chatwright.db",
-        metavar="PLACE",
-        help="the server's database: a file, or postgresql://... (default chatwright.db)",
-    )
 
 
 def _day(text: str) -> date:
@@ -189,7 +189,7 @@ def _day(text: str) -> date:
 def _opened(place: str, *, make: bool = False) -> Store:
     """The store; a mistyped file is not made unless the command begins a store."""
     if not make and "://" not in place and not Path(place).exists():
-        raise InputError(f"there is no store {place}; name the one of the server with --store")
+        raise InputError(f"there is no store {place}; name the server's with --store or the variable {STORE_VARIABLE}")
     return open_store(place)
 
 

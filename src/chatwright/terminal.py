@@ -63,7 +63,9 @@ class Voice:
 Opener = Callable[[Path], Voice]
 
 
-def open_voice(path: Path, *, device: str = "auto", precision: str = "auto", threads: int = 2) -> Voice:
+def open_voice(
+    path: Path, *, device: str = "auto", precision: str = "auto", threads: int = 2, compiled: bool = False
+) -> Voice:
     """Load a language model from a model folder, a stage folder or a recipe run."""
     from chatwright.artefacts import describe, load_language_model
     from chatwright.generation.speaker import EngineSpeaker
@@ -72,7 +74,7 @@ def open_voice(path: Path, *, device: str = "auto", precision: str = "auto", thr
     folder = model_folder(path)
     world = open_world(device, precision, threads)
     model, tokenizer = load_language_model(folder, world=world, weights="compute")
-    speaker = EngineSpeaker(model, tokenizer, world)
+    speaker = EngineSpeaker(model, tokenizer, world, compiled=compiled)
     is_chat = describe(folder).get("stage") != "pretrain" and tokenizer.can_chat
     return Voice(speaker, tokenizer, speaker.context, folder, is_chat=is_chat)
 

@@ -1,13 +1,19 @@
-// The only file that knows the server's addresses and shapes. Relative addresses, so a proxy prefix works.
-import { jsonEvents } from "./sse";
+// What every page asks of the server. What only one page asks stands beside it.
+import { type Answer, call, type Given, streamed } from "./http";
 
-export type Role = "admin" | "labeler" | "chatter";
+export { addressOf, ApiError, call, explain, fetched, isAbort, publicAddress } from "./http";
 
-export interface Me {
-  person: { id: string; name: string; role: Role } | null;
-  role: Role | null;
-  access: "open" | "login" | "setup";
-}
+export type Me = Answer<"get", "/api/v1/me">;
+export type Role = NonNullable<Me["role"]>;
+export type ChatSummary = Answer<"get", "/api/v1/chats">["chats"][number];
+export type Chat = Answer<"get", "/api/v1/chats/{chat}">;
+export type Message = Chat["messages"][number];
+export type Feedback = Answer<"post", "/api/v1/messages/{message}/feedback">;
+export type Thumb = NonNullable<Feedback["thumb"]>;
+export type TokenList = Answer<"post", "/api/v1/tokens">;
+export type TokenPiece = TokenList["tokens"][number];
+export type MergePath = Answer<"get", "/api/v1/tokens/{model}/{token}">;
+export type MergePart = MergePath["steps"][number]["left"];
 
 export interface Model {
   id: string;
@@ -27,42 +33,6 @@ export interface Sampling {
   repetition_penalty: number;
   seed?: number;
   stop?: string[];
-}
-
-export type Thumb = "up" | "down";
-
-export interface Feedback {
-  thumb: Thumb | null;
-  reasons: string[];
-  comment: string;
-  consent: boolean;
-}
-
-export interface Message {
-  id: string;
-  parent: string | null;
-  role: "user" | "assistant";
-  content: string;
-  model: string | null;
-  finish_reason: string | null;
-  created_at: string;
-  feedback: Feedback | null;
-}
-
-export interface ChatSummary {
-  id: string;
-  title: string;
-  model: string | null;
-  rating: "good" | "bad" | null;
-  created_at: string;
-  updated_at: string;
-}
-
-export interface Chat extends ChatSummary {
-  system: string;
-  tip: string | null;
-  consent: boolean;
-  messages: Message[];
 }
 
 export interface ContextFacts {
@@ -93,140 +63,43 @@ export interface CompletionChunk {
   }[];
 }
 
-export interface TokenPiece {
-  id: number;
-  bytes: string;
-  text: string;
-  start: number;
-  end: number;
-  control?: boolean;
-}
-
-export interface TokenList {
-  model: string;
-  tokens: TokenPiece[];
-  size?: number;
-}
-
-export interface MergePart {
-  bytes: string;
-  text: string;
-  id?: number;
-}
-
-export interface MergePath {
-  id: number;
-  bytes: string;
-  text: string;
-  control?: boolean;
-  count?: number | null;
-  steps: { rank: number; left: MergePart; right: MergePart; result: MergePart }[];
-}
-
-/** What the server refused, in its own words. */
-export class ApiError extends Error {
-  constructor(
-    message: string,
-    readonly status: number,
-    readonly code: string | null = null,
-  ) {
-    super(message);
-  }
-}
-
-const root = (): URL => new URL("./", document.baseURI);
-export const own = (path: string): URL => new URL(`api/v1/${path}`, root());
-
-export async function send(address: URL, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const init: RequestInit = { method, credentials: "same-origin", headers: { accept: "application/json" } };
-  if (signal) init.signal = signal;
-  if (body !== undefined) {
-    init.body = JSON.stringify(body);
-    init.headers = { ...init.headers, "content-type": "application/json" };
-  }
-  const response = await fetch(address, init);
-  if (!response.ok) throw await refusal(response);
-  return response;
-}
-
-async function refusal(response: Response): Promise<ApiError> {
-  const text = await response.text();
-  try {
-    const { error } = JSON.parse(text) as { error: { message: string; code: string | null } };
-    return new ApiError(error.message, response.status, error.code);
-  } catch {
-    // Something between the page and the server answered: a proxy's error page is no use to a person.
-    return new ApiError(`${response.status} ${response.statusText}`.trim(), response.status);
-  }
-}
-
-export async function ask<T>(address: URL, method = "GET", body?: unknown, signal?: AbortSignal): Promise<T> {
-  const response = await send(address, method, body, signal);
-  return (response.status === 204 ? undefined : await response.json()) as T;
-}
-
-async function* stream<T>(address: URL, body: unknown, signal: AbortSignal): AsyncGenerator<T> {
-  const response = await send(address, "POST", body, signal);
-  if (!response.body) return;
-  for await (const event of jsonEvents(response.body)) {
-    const { error } = event as { error?: { message: string; code?: string | null } };
-    if (error) throw new ApiError(error.message, 200, error.code ?? null);
-    yield event as T;
-  }
-}
-
-export const part = encodeURIComponent;
+const CHAT = "/api/v1/chats/{chat}";
+const of = (chat: string): { path: { chat: string } } => ({ path: { chat } });
 
 export const api = {
-  me: () => ask<Me>(own("me")),
-  login: (name: string, password: string) => ask<Me>(own("login"), "POST", { name, password }),
-  logout: () => ask<Me | undefined>(own("logout"), "POST", {}),
-  setup: (token: string, name: string, password: string) => ask<Me>(own("setup"), "POST", { token, name, password }),
+  me: () => call("get", "/api/v1/me"),
+  login: (name: string, password: string) => call("post", "/api/v1/login", { body: { name, password } }),
+  logout: () => call("post", "/api/v1/logout"),
+  setup: (token: string, name: string, password: string) =>
+    call("post", "/api/v1/setup", { body: { token, name, password } }),
   acceptInvite: (token: string, name: string, password: string) =>
-    ask<Me>(own("invites/accept"), "POST", { token, name, password }),
+    call("post", "/api/v1/invites/accept", { body: { token, name, password } }),
 
-  models: async () => (await ask<{ data: Model[] }>(new URL("v1/models", root()))).data,
-  countTokens: (model: string, messages: { role: string; content: string }[], signal?: AbortSignal) =>
-    ask<{ count: number; max_model_len: number }>(new URL("tokenize", root()), "POST", { model, messages }, signal),
+  models: async () => ((await call("get", "/v1/models")) as { data: Model[] }).data,
+  /** Of a text, or of a conversation up to where its answer begins: that ends with a person's turn. */
+  countTokens: (model: string, of: { prompt: string } | { messages: { role: string; content: string }[] }) =>
+    call("post", "/tokenize", { body: { model, ...of } }) as Promise<{ count: number; max_model_len: number }>,
 
-  chats: (search: string, offset = 0) =>
-    ask<{ chats: ChatSummary[]; more: boolean }>(own(`chats?search=${part(search)}&limit=50&offset=${offset}`)),
-  createChat: (fields: { title: string; system: string; model: string }) => ask<Chat>(own("chats"), "POST", fields),
-  chat: (id: string) => ask<Chat>(own(`chats/${part(id)}`)),
-  changeChat: (id: string, fields: Partial<Pick<Chat, "title" | "system" | "model" | "tip" | "consent">>) =>
-    ask<Partial<Chat>>(own(`chats/${part(id)}`), "PATCH", fields),
-  deleteChat: (id: string) => ask<undefined>(own(`chats/${part(id)}`), "DELETE"),
-  exportAddress: (id: string, format: "markdown" | "json") =>
-    own(`chats/${part(id)}/export?format=${format}`).toString(),
-  addMessage: (chat: string, message: Pick<Message, "parent" | "role" | "content">) =>
-    ask<Message>(own(`chats/${part(chat)}/messages`), "POST", message),
-  answers: (
-    chat: string,
-    request: { parent: string; model: string; sampling: Sampling; n: number },
-    signal: AbortSignal,
-  ) => stream<AnswerChunk>(own(`chats/${part(chat)}/answers`), request, signal),
-  feedback: (message: string, feedback: Feedback) =>
-    ask<Feedback>(own(`messages/${part(message)}/feedback`), "POST", feedback),
-  rateChat: (chat: string, rating: "good" | "bad" | null) =>
-    ask<unknown>(own(`chats/${part(chat)}/rating`), "POST", { rating }),
-  choose: (chat: string, choice: { parent: string; chosen: string; shown: string[] }) =>
-    ask<unknown>(own(`chats/${part(chat)}/choice`), "POST", choice),
-  score: (message: string) => ask<{ score: number; model: string }>(own(`messages/${part(message)}/score`)),
+  chats: (search: string, offset = 0) => call("get", "/api/v1/chats", { query: { search, offset, limit: 50 } }),
+  createChat: (body: Given<"post", "/api/v1/chats">) => call("post", "/api/v1/chats", { body }),
+  chat: (id: string) => call("get", CHAT, of(id)),
+  changeChat: (id: string, body: Given<"patch", typeof CHAT>) => call("patch", CHAT, { ...of(id), body }),
+  deleteChat: (id: string) => call("delete", CHAT, of(id)),
+  addMessage: (chat: string, body: Given<"post", "/api/v1/chats/{chat}/messages">) =>
+    call("post", "/api/v1/chats/{chat}/messages", { ...of(chat), body }),
+  answers: (chat: string, body: Given<"post", "/api/v1/chats/{chat}/answers">, signal: AbortSignal) =>
+    streamed("/api/v1/chats/{chat}/answers", { ...of(chat), body, signal }) as AsyncGenerator<AnswerChunk>,
+  feedback: (message: string, body: Given<"post", "/api/v1/messages/{message}/feedback">) =>
+    call("post", "/api/v1/messages/{message}/feedback", { path: { message }, body }),
+  rateChat: (chat: string, rating: Chat["rating"]) =>
+    call("post", "/api/v1/chats/{chat}/rating", { ...of(chat), body: { rating } }),
+  choose: (chat: string, body: Given<"post", "/api/v1/chats/{chat}/choice">) =>
+    call("post", "/api/v1/chats/{chat}/choice", { ...of(chat), body }),
+  score: (message: string) => call("get", "/api/v1/messages/{message}/score", { path: { message } }),
 
   complete: (request: { model: string; prompt: string; logprobs: number } & Sampling, signal: AbortSignal) =>
-    stream<CompletionChunk>(new URL("v1/completions", root()), { ...request, stream: true }, signal),
+    streamed("/v1/completions", { body: { ...request, stream: true }, signal }) as AsyncGenerator<CompletionChunk>,
   tokens: (model: string, text: string, signal?: AbortSignal) =>
-    ask<TokenList>(own("tokens"), "POST", { model, text }, signal),
-  mergePath: (model: string, id: number) => ask<MergePath>(own(`tokens/${part(model)}/${id}`)),
-  /** Where programs reach the API, for "view code". */
-  publicAddress: () => new URL("v1", root()).toString(),
+    call("post", "/api/v1/tokens", { body: { model, text }, ...(signal && { signal }) }),
+  mergePath: (model: string, token: number) => call("get", "/api/v1/tokens/{model}/{token}", { path: { model, token } }),
 };
-
-/** A sentence for people about anything that was thrown. Aborting is no error. */
-export function explain(error: unknown): string {
-  if (error instanceof ApiError) return error.message;
-  if (error instanceof TypeError) return "The server cannot be reached.";
-  return error instanceof Error ? error.message : String(error);
-}
-
-export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";

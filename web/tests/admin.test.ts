@@ -4,7 +4,7 @@ import { capFields, capsOf } from "../src/pages/admin/caps";
 import { pieces, readingOf } from "../src/pages/admin/content";
 import { stageOf } from "../src/pages/admin/invite_stage";
 import { keyOf } from "../src/pages/admin/key_fields";
-import { grouped, lastDays, marks, stacked } from "../src/pages/admin/sums";
+import { grouped, lastDays, marks, stacked, usualTime } from "../src/pages/admin/sums";
 
 const used = (day: string, model: string, requests: number, more: Partial<UsageRow> = {}): UsageRow => ({
   day, model, requests, key: null, person: null, tokens_in: 10 * requests, tokens_out: requests, tokens_cached: 0,
@@ -52,6 +52,15 @@ describe("usage", () => {
       expect(found.at(-1)).toBeGreaterThanOrEqual(most * 0.999);
       expect((found.at(-1) ?? 0) - most).toBeLessThan(step);
     }
+  });
+});
+
+describe("time on task", () => {
+  it("is the middle one of all judgements, so that one hasty labeler with few of them changes nothing", () => {
+    const hasty = { judgements: 2, seconds: 3 };
+    expect(usualTime([{ judgements: 10, seconds: 40 }, hasty, { judgements: 6, seconds: 50 }])).toBe(40);
+    expect(usualTime([hasty, { judgements: 5, seconds: null }])).toBe(3);
+    expect(usualTime([])).toBeNull();
   });
 });
 

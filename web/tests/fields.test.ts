@@ -38,7 +38,7 @@ test("the last part of the address names the page, under any prefix", () => {
 test("bytes are shown as they are, characters counted as people do", () => {
   expect(hex(btoa("\xf0\x9f"))).toBe("F0 9F");
   expect(isPartial("\uFFFD")).toBe(true);
-  const token = { id: 1, bytes: "", text: "", start: 0, end: 0 };
+  const token = { id: 1, bytes: "", text: "", start: 0, end: 0, control: false };
   expect(countsOf("Bär🥖", [token, token])).toEqual({ tokens: 2, characters: 4, bytes: 8, bytesPerToken: 4 });
   expect(countsOf("", []).bytesPerToken).toBe(0);
 });

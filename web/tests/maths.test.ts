@@ -14,6 +14,18 @@ test("temperature 1 changes nothing", () => {
   closeTo(after({}), [0.5, 0.25, 0.15, 0.1]);
 });
 
+test("tokens that are not listed count: settings that change nothing show the model's own probabilities", () => {
+  const listed = candidates.slice(0, 2); // 0.5 and 0.25; a quarter is not listed
+  const shown = (settings: Partial<typeof REST>) => reshape(listed, { ...REST, ...settings }).map((row) => row.after);
+  closeTo(shown({}), [0.5, 0.25]);
+  closeTo(shown({ top_k: 2 }), [2 / 3, 1 / 3]);
+  closeTo(shown({ top_p: 0.75 }), [2 / 3, 1 / 3]);
+  closeTo(shown({ top_p: 0.8 }), [0.5 / 0.8, 0.25 / 0.8]);
+  closeTo(shown({ min_p: 0.6 }), [1, 0]);
+  closeTo(shown({ temperature: 0 }), [1, 0]);
+  closeTo(shown({ temperature: 0.5 }), [4 / 6, 1 / 6]); // the quarter as one more token of 0.25
+});
+
 test("temperature 0 takes the likeliest", () => {
   closeTo(after({ temperature: 0 }), [1, 0, 0, 0]);
   closeTo(atTemperature([-1, -1, -3], 0), [1, 0, 0]);

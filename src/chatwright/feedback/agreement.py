@@ -25,6 +25,8 @@ __all__ = [
     "agreement_of",
     "kendall_tau_b",
     "krippendorff_alpha",
+    "much_more",
+    "one_sided",
     "outliers",
     "same_order",
 ]
@@ -243,6 +245,8 @@ def _labeler(name: str, own: Sequence[Judgement], others: _Sum, gold: _Sum) -> L
 
 ENOUGH_PAIRS, ENOUGH_JUDGEMENTS = 20, 10
 CHANCE, LEAST_GOLD, MUCH_FASTER, MOST_FIRST = 0.5, 0.6, 0.25, 0.8
+MANY_ROWS, MUCH_MORE = 50, 5.0
+ENOUGH_THUMBS, MUCH_OTHER = 20, 0.5
 
 
 def outliers(agreement: Agreement) -> list[Outlier]:
@@ -269,3 +273,26 @@ def _reasons(labeler: LabelerAgreement, usual: float | None) -> Iterator[str]:
         yield f"takes {labeler.seconds:.0f} seconds where {usual:.0f} are usual"
     if labeler.first_is_best is not None and labeler.first_is_best > MOST_FIRST:
         yield f"finds the answer shown first best in {labeler.first_is_best:.0%} of rankings"
+
+
+def much_more(given: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Whoever gave five times as many rows as the others usually did, and why that stands out.
+
+    `given`: rows by person. With fewer than three people nothing is usual.
+    """
+    for labeler, count in given.items():
+        others = [other for name, other in given.items() if name != labeler]
+        if len(others) >= 2 and count >= MANY_ROWS and count > MUCH_MORE * median(others):
+            yield labeler, f"gave {count} of {sum(given.values())} rows, where {median(others):.0f} are usual"
+
+
+def one_sided(thumbs: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """Whoever's thumbs point elsewhere than those of the others; `thumbs`: up, and all, by labeler."""
+    all_ups, everything = (sum(numbers) for numbers in zip(*thumbs.values(), strict=True)) if thumbs else (0, 0)
+    for labeler, (ups, count) in thumbs.items():
+        others = everything - count
+        if count < ENOUGH_THUMBS or others < ENOUGH_THUMBS:
+            continue
+        share, usual = ups / count, (all_ups - ups) / others
+        if abs(share - usual) > MUCH_OTHER:
+            yield labeler, f"gives thumbs up in {share:.0%} of {count}, where others do in {usual:.0%}"

@@ -4,11 +4,11 @@
     demonstrations.jsonl   written answers, and chats rated good            sft, reward
     prompts.jsonl          what all of that was about, each once            ppo, evaluate
     questions.jsonl        written prompts and consenting chats, no answer  collect
-    taken.json             which rows each of them holds, how many are simulated, from whom
+    taken.json             which rows each of them holds, how many are simulated, from whom, and who had more to give
 
 In: the address of a store.  Out: these files, with the rows' ids in `facts`. Only rows that are approved and consented
-to are taken. An unfinished run goes on with the rows that it began with, less those removed since; a finished one that
-is run again takes what there is by then.
+to are taken, and of no person more than the caps allow (`caps.py`). An unfinished run goes on with the rows that it
+began with, less those removed since; a finished one that is run again takes what there is by then.
 """
 
 from __future__ import annotations
@@ -22,21 +22,30 @@ from typing import Any
 
 from chatwright.disk import read_json, to_json, write_atomically
 from chatwright.errors import InputError
+from chatwright.feedback.caps import Caps, caps_of, within
 from chatwright.feedback.rankings import pairs, ranking_to_dict
 from chatwright.feedback.stored import RANKED_KINDS, ranking_of
 from chatwright.store import Store, open_store
 from chatwright.store.chats import Chat, ChatMessage
 from chatwright.store.feedback import FeedbackRow
+from chatwright.store.place import STORE_VARIABLE
 from chatwright.store.tasks import NewTask, rank_tasks
 from chatwright.text.conversation import Conversation
 
-__all__ = ["DEMONSTRATIONS", "PROMPTS", "QUESTIONS", "RANKINGS", "STORE_VARIABLE", "Lessons", "queue_answers"]
+__all__ = [
+    "DEMONSTRATIONS",
+    "PROMPTS",
+    "QUESTIONS",
+    "RANKINGS",
+    "STORE_VARIABLE",
+    "Lessons",
+    "queue_answers",
+    "tasks_about",
+]
 
 RANKINGS, DEMONSTRATIONS = "rankings.jsonl", "demonstrations.jsonl"
 PROMPTS, QUESTIONS = "prompts.jsonl", "questions.jsonl"
 TAKEN = "taken.json"
-STORE_VARIABLE = "CHATWRIGHT_STORE"
-"""Of the environment: the address of the store, for recipes that name none. Files should hold no password."""
 _ABOUT_A_PROMPT = (*RANKED_KINDS, "prompt", "thumb", "answer_rating", "demonstration")
 
 
@@ -48,6 +57,15 @@ class _Line:
     rows: tuple[FeedbackRow, ...] = ()
     message: int | None = None
     pairs: int = 0
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a file is to hold, and what the caps keep out of it."""
+
+    lines: list[_Line]
+    left_out: Mapping[str, int]
+    note: str = ""
 
 
 @dataclass
@@ -71,13 +89,16 @@ class Lessons:
         with open_store(self.place) as store:
             for name in names:
                 own = None if anew else before.get(name)
-                lines = self._lines(store, name, own)
+                now = self._lines(store, name)
+                found = _Found(self._again(store, name, own), own.get("left_out") or {}) if own else now
+                lines = found.lines
                 if not lines:
                     raise InputError(f"the store {store.database.name} holds {_NOTHING[name]}")
-                more = len(self._lines(store, name, None)) - len(lines) if own else 0
-                self._taken[name] = _record(lines)
+                more = len(now.lines) - len(lines) if own else 0
+                self._taken[name] = _record(found)
                 self._write(name, "".join(json.dumps(line.value, ensure_ascii=False) + "\n" for line in lines))
                 told.append(_told(name, self._taken[name], more))
+                told += [f"{Path(name).stem}: {now.note}; nobody's rows were left out for it"] if now.note else []
         self._write(TAKEN, to_json(before | self._taken))
         for text in told:
             print(f"store: {text}", flush=True)
@@ -115,18 +136,27 @@ class Lessons:
         found = read_json(path) if path.is_file() else {}
         return found if isinstance(found, dict) else {}
 
-    def _lines(self, store: Store, name: str, within: Mapping[str, Any] | None) -> list[_Line]:
-        def is_in(kind: str, number: int) -> bool:
-            return within is None or number in chosen[kind]
-
-        chosen = {kind: set((within or {}).get(kind) or ()) for kind in ("rows", "messages")}
-        kinds, lines_of = _FILES[name]
-        rows = store.feedback.rows(kinds=kinds, simulated=None if self.with_simulated else False)
-        lines = list(lines_of([row for row in rows if is_in("rows", row.id)]))
+    def _lines(self, store: Store, name: str) -> _Found:
+        """What there is for a file now, under the caps."""
+        lines_of = _FILES[name][1]
+        usable = {row.id: row for line in lines_of(self._rows(store, name)) for row in line.rows}
+        # Nothing is trained on what `collect` asks, so nobody can bend anything with it.
+        kept = within([usable[number] for number in sorted(usable)], caps_of(store) if name != QUESTIONS else Caps({}))
+        lines = list(lines_of(kept.rows))
         if name == QUESTIONS:
-            asked = _questions_of_chats(store.chats.consented(), chosen["messages"] if within is not None else None)
-            lines += asked
+            lines += _questions_of_chats(store.chats.consented(), None)
+        return _Found(lines, kept.left_out, kept.note)
+
+    def _again(self, store: Store, name: str, own: Mapping[str, Any]) -> list[_Line]:
+        """What a file held, less what was removed since."""
+        chosen = {kind: set(own.get(kind) or ()) for kind in ("rows", "messages")}
+        lines = list(_FILES[name][1]([row for row in self._rows(store, name) if row.id in chosen["rows"]]))
+        if name == QUESTIONS:
+            lines += _questions_of_chats(store.chats.consented(), chosen["messages"])
         return lines
+
+    def _rows(self, store: Store, name: str) -> list[FeedbackRow]:
+        return store.feedback.rows(kinds=_FILES[name][0], simulated=None if self.with_simulated else False)
 
     def _ids(self, names: Iterable[str]) -> list[int]:
         read = [name for name in names if name != QUESTIONS]  # nothing is trained on what `collect` asks
@@ -149,11 +179,21 @@ def queue_answers(store: Store, answers: Path, *, overlap: int = 1) -> tuple[int
     """
     if not answers.is_file():
         raise InputError(f"{answers} does not exist; name the folder of a collect stage")
+    rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+    return store.tasks.add(tasks_about(store, rows, lambda row: rank_tasks([row], overlap=overlap)))
+
+
+def tasks_about(
+    store: Store, rows: Iterable[Mapping[str, Any]], made: Callable[[Mapping[str, Any]], Iterable[NewTask]]
+) -> list[NewTask]:
+    """The tasks that `made` makes of each row, with the person who wrote what was asked.
+
+    Their own text is never given to people to judge; rows about what was taken back since are left out.
+    """
     consented = {chat.id: chat.person_id for chat, _ in store.chats.consented()}
     usable = {row.id: row for row in store.feedback.rows(kinds=("prompt", "thumb"))}
     tasks: list[NewTask] = []
-    for line in answers.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in rows:
         facts = row.get("facts") or {}
         ids, chat_id = facts.get("feedback_ids"), facts.get("chat_id")
         author, chat = None, chat_id
@@ -166,8 +206,8 @@ def queue_answers(store: Store, answers: Path, *, overlap: int = 1) -> tuple[int
             if chat_id not in consented:
                 continue
             author = consented[chat_id]
-        tasks += [replace(task, author_id=author, chat_id=chat) for task in rank_tasks([row], overlap=overlap)]
-    return store.tasks.add(tasks)
+        tasks += [replace(task, author_id=author, chat_id=chat) for task in made(row)]
+    return tasks
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
@@ -252,14 +292,16 @@ def _facts(rows: Sequence[FeedbackRow]) -> dict[str, Any]:
     }
 
 
-def _record(lines: Sequence[_Line]) -> dict[str, Any]:
+def _record(found: _Found) -> dict[str, Any]:
     """What taken.json says of a file."""
+    lines = found.lines
     rows = {row.id: row for line in lines for row in line.rows}
     return {
         "lines": len(lines),
         "pairs": sum(line.pairs for line in lines),
         "simulated": sum(row.simulated for row in rows.values()),
         "labelers": dict(sorted(Counter(row.labeler for row in rows.values()).items())),
+        "left_out": dict(found.left_out),
         "rows": sorted(rows),
         "messages": sorted(line.message for line in lines if line.message is not None),
     }
@@ -271,6 +313,9 @@ def _told(name: str, record: Mapping[str, Any], more: int) -> str:
         parts.append(f"{record['pairs']:,} comparisons")
     if record["simulated"]:
         parts.append(f"{record['simulated']:,} of {len(record['rows']):,} rows are simulated")
+    if left_out := record["left_out"]:
+        people = f"{len(left_out)} {'person' if len(left_out) == 1 else 'people'}"
+        parts.append(f"{sum(left_out.values()):,} rows of {people} left out, beyond the caps per person")
     if more > 0:
         parts.append(f"{more:,} more since this run began, which a finished run takes up when it is run again")
     return ", ".join(parts)

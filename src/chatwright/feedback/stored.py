@@ -1,63 +1,30 @@
-"""Rows of the store as what training and reports need: rankings, judgements to compare, prompts from real chats.
+"""Rows of the store as what reports need: rankings, agreement of the labelers, and who stands out.
 
-In: an open store.  Out: rankings JSONL for a recipe (`rankings = "store"`), agreement of the labelers, prompts that
-people let be used. Only approved rows with consent are trained on; what a run learns from is noted with the rows.
+In: an open store, or its rows.  Out: values of `rankings.py` and `agreement.py`. What is trained on takes
+`lessons.py` out of the store.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from chatwright.errors import InputError
-from chatwright.feedback.agreement import Agreement, Judgement, Outlier, agreement_of, outliers
-from chatwright.feedback.rankings import Ranking, pairs, write_rankings
+from chatwright.feedback.agreement import Agreement, Judgement, Outlier, agreement_of, much_more, one_sided, outliers
+from chatwright.feedback.rankings import Ranking
 from chatwright.store.feedback import FeedbackRow
 from chatwright.store.opening import Store
 from chatwright.text.conversation import Conversation
 
 __all__ = [
-    "StoredRankings",
     "agreement_in_store",
     "judgements_of",
     "outliers_in_store",
     "ranking_of",
-    "rankings_from_store",
 ]
 
 RANKED_KINDS = ("ranking", "choice")
-
-
-@dataclass(frozen=True)
-class StoredRankings:
-    """What was written for training. Once a run has begun with it: `store.feedback.mark_trained(ids, run)`."""
-
-    path: Path
-    ids: tuple[int, ...]
-    pairs: int
-    """Comparisons without ties: what a reward model learns from."""
-    simulated: int
-    """Rankings among them by a simulated labeler."""
-
-
-def rankings_from_store(store: Store, out: Path, *, with_simulated: bool = True) -> StoredRankings:
-    """Write all rankings and chosen drafts that may be trained on as rankings JSONL.
-
-    Each line names its row in `facts.feedback_id`. Raises InputError if no two answers were put in order.
-    """
-    rows = store.feedback.rows(kinds=RANKED_KINDS, simulated=None if with_simulated else False)
-    ranked = [(row, ranking) for row in rows if (ranking := ranking_of(row)) is not None]
-    rankings = [ranking for _, ranking in ranked]
-    count = sum(len(pairs(ranking)) for ranking in rankings)
-    if not count:
-        raise InputError(
-            "the store holds no ranking that may be trained on; rank answers first, or approve those waiting"
-        )
-    write_rankings(out, rankings)
-    simulated = sum(row.simulated for row, _ in ranked)
-    return StoredRankings(out, tuple(row.id for row, _ in ranked), count, simulated)
+COMPARED_KINDS = ("ranking", "answer_rating", "chat_rating")
 
 
 def ranking_of(row: FeedbackRow) -> Ranking | None:
@@ -109,8 +76,27 @@ def agreement_in_store(
 
 
 def outliers_in_store(store: Store) -> list[Outlier]:
-    """Whose rankings want a look before they are approved."""
-    return outliers(agreement_in_store(store))
+    """Whose rows want a look before they are approved: by how they judge, how much they give, and their thumbs."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for kind in COMPARED_KINDS:
+        for outlier in outliers(agreement_in_store(store, kind)):
+            found[outlier.labeler] += outlier.reasons
+    rows = store.feedback.rows(states=("approved", "waiting"), consent=None)
+    given = Counter(row.labeler for row in rows if row.person_id is not None)
+    for labeler, reason in (*much_more(given), *one_sided(_thumbs(rows))):
+        found[labeler].append(reason)
+    counted = Counter(row.labeler for row in rows)
+    return [Outlier(labeler, counted[labeler], tuple(dict.fromkeys(found[labeler]))) for labeler in sorted(found)]
+
+
+def _thumbs(rows: Iterable[FeedbackRow]) -> dict[str, tuple[int, int]]:
+    """Labeler: thumbs up, and all."""
+    thumbs: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        if row.kind == "thumb" and row.score is not None:
+            ups, count = thumbs[row.labeler]
+            thumbs[row.labeler] = (ups + (row.score > 0), count + 1)
+    return dict(thumbs)
 
 
 def _values(row: FeedbackRow) -> tuple[float, ...] | None:

@@ -86,6 +86,9 @@ class Speaker(Protocol):
     """Anything that answers requests."""
 
     context: int
+    """Tokens that prompt and answer may have together."""
+    limit: str
+    """Why these are fewer than the model could read; empty if they are not."""
     tokenizer: Tokenizer
     is_chat: bool
     """Whether it has learned to answer; a base model only continues texts."""

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chatwright.errors import ResourceError, TrainingError
+from chatwright.errors import TrainingError
 from chatwright.generation.alternatives import alternatives, score
 from chatwright.generation.penalties import adjust
 from chatwright.generation.prefix import WORTH, Prefixes, bytes_of, common
 from chatwright.generation.rows import Reading, Row, Scored
 from chatwright.generation.sampling import choose, uniform
-from chatwright.models.decoding import Decoder
+from chatwright.models.decoding import Decoder, next_logits
 from chatwright.models.state import CacheState, State
 
 __all__ = ["Scheduler"]
@@ -68,17 +68,16 @@ class Scheduler:
     # -- rows and their room
 
     def add(self, row: Row) -> None:
-        """Put a row in the queue; ResourceError where `check` says so."""
-        self.check(row)
+        """Put a row in the queue. It must not reach further than `longest`, or it would wait for ever."""
         self.waiting.append(row)
 
-    def check(self, row: Row) -> None:
-        """Raises ResourceError if the row could not be continued even alone."""
-        if self.rows_bytes is not None and self._bytes(1, row.reach) > self.rows_bytes:
-            raise ResourceError(
-                f"{row.reach} tokens need {self._bytes(1, row.reach):,} bytes of cache, and {self.rows_bytes:,} are "
-                f"allowed; ask for fewer tokens or allow more"
-            )
+    @property
+    def longest(self) -> int:
+        """Tokens, prompt and answer together, for which the cache has memory when a row is alone; 0 if for none."""
+        if self.rows_bytes is None:
+            return self.context
+        steps = (self.context, *range(self.context - self.context % self.grain, 0, -self.grain))
+        return next((reach for reach in steps if self._bytes(1, reach) <= self.rows_bytes), 0)
 
     @property
     def is_idle(self) -> bool:
@@ -104,8 +103,12 @@ class Scheduler:
 
     def _rounded(self, reach: int) -> int:
         """Capacities come in eighths of the context, so that rows of many lengths do not each move the cache."""
-        grain = max(64, -(-self.context // 8))
-        return max(reach, min(-(-reach // grain) * grain, self.context))
+        return max(reach, min(-(-reach // self.grain) * self.grain, self.context))
+
+    @property
+    def grain(self) -> int:
+        """Tokens by which capacities grow."""
+        return min(self.context, max(64, -(-self.context // 8)))
 
     def drop(self) -> None:
         """Let the rows go that are over; their room is free again."""
@@ -285,9 +288,10 @@ class Scheduler:
         told: list[Row] = []
         parts: list[Tensor] = []
         if self.running:
-            last = torch.tensor([[row.tokens[-1]] for row in self.running], device=self.device)
-            vectors, self.state = self.model.backbone(last, self.state)
-            parts.append(self.model.logits(vectors[:, -1]))
+            last = torch.tensor([row.tokens[-1] for row in self.running], device=self.device)
+            assert self.state is not None
+            logits, self.state = next_logits(self.model, last, self.state)
+            parts.append(logits)
         if joining is not None:
             jobs, state, logits = joining
             if self.prefixes.limit and not isinstance(state, CacheState):  # it cannot be cut back to the prompt later

@@ -96,7 +96,8 @@ class EngineSpeaker:
     """Answers many requests at once with a language model in this process.
 
     `slots` requests run at a time and `queue` more may wait; keys, values and remembered prefixes take at most
-    `cache_bytes`; prompts are read `prefill_chunk` tokens at a time between the tokens of those that run.
+    `cache_bytes`, which may leave less than the model's `context`; prompts are read `prefill_chunk` tokens at a time
+    between the tokens of those that run. Raises ConfigError if hardly a request would fit in the cache.
     """
 
     def __init__(
@@ -111,14 +112,14 @@ class EngineSpeaker:
         prefill_chunk: int = 512,
         is_chat: bool = True,
         precision: Precision = "auto",
+        compiled: bool = False,
     ) -> None:
         for name, value in (("slots", slots), ("cache_bytes", cache_bytes), ("prefill_chunk", prefill_chunk)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
         self.tokenizer, self.is_chat, self.slots, self.queue = tokenizer, is_chat, slots, queue
-        self.context = model.backbone.config.context
         self._device, self._vocabulary = world.device, model.backbone.config.vocabulary
-        self._decoder = decoder_of(model, precision)
+        self._decoder = decoder_of(model, precision, compiled=compiled)
         self._kernel_threads = threads_for(model, world, 1).kernel
         self._scheduler = Scheduler(
             self._decoder,
@@ -129,6 +130,7 @@ class EngineSpeaker:
             cache_bytes=cache_bytes,
             isolate=True,
         )
+        self.context, self.limit = self._room(model.backbone.config.context, cache_bytes)
         self._changed = threading.Condition()
         self._incoming: list[_Talk] = []
         self._talks: dict[Row, _Talk] = {}
@@ -136,6 +138,18 @@ class EngineSpeaker:
         self._is_closed = self._is_aborted = False
         self._embedding = threading.Lock()
         _OPEN.add(self)
+
+    def _room(self, wanted: int, cache_bytes: int) -> tuple[int, str]:
+        """Tokens that prompt and answer may have together, and why they are fewer than the model could read."""
+        found = self._scheduler.longest
+        if not found:
+            raise ConfigError(
+                f"a cache of {cache_bytes:,} bytes has no room for {self._scheduler.grain} tokens of this model; allow "
+                f"more (chatwright serve: --cache)"
+            )
+        if found == wanted:
+            return wanted, ""
+        return found, f"the cache has memory for {found} of the {wanted} tokens that the model reads; see --cache"
 
     # -- requests
 
@@ -168,8 +182,7 @@ class EngineSpeaker:
     def submit(self, request: Request, deliver: Deliver) -> Ticket:
         """Queue a request from any thread; pieces are delivered from the engine's thread, which must not be held up.
 
-        Raises InputError for what cannot be answered, Busy when the queue is full, ResourceError when it would not
-        fit in the cache, or after `close`.
+        Raises InputError for what cannot be answered, Busy when the queue is full, ResourceError after `close`.
         """
         talk = self._talk_of(request, deliver)
         with self._changed:
@@ -197,7 +210,6 @@ class EngineSpeaker:
             request.prompt_logps,
             request.cache_salt,
         )
-        self._scheduler.check(row)
         return _Talk(
             row, Spoken(self.tokenizer, request.stop, continues=request.conversation is None), deliver, self._wake
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,10 @@ def save_adapter(folder: Path, model: LanguageModel | ScalarModel, *, base: str 
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     sites: list[Site] = []
-    rank, scale = 0, 0.0
+    rank, scale, dropout = 0, 0.0, 0.0
     for module in model.backbone.modules():
         if isinstance(module, AdaptedLinear) and module.sites:
-            rank, scale = module.rank, module.scale
+            rank, scale, dropout = module.rank, module.scale, module.dropout
             for site, down, up in module.pairs():
                 sites.append(site)
                 tensors[f"{site.name}.lora_A.weight"] = down
@@ -58,7 +59,7 @@ def save_adapter(folder: Path, model: LanguageModel | ScalarModel, *, base: str 
         "r": rank,
         "lora_alpha": scale * rank,
         "target_modules": _targets(model, sites),
-        "lora_dropout": 0.0,
+        "lora_dropout": dropout,
         "bias": "none",
         "fan_in_fan_out": any(site.transposed for site in sites),
         "modules_to_save": ["score"] if isinstance(model, ScalarModel) else None,
@@ -76,7 +77,7 @@ def load_adapter(model: Model, folder: Path) -> Model:
     is missing, damaged, of another shape, or a kind of adapter that is not known here.
     """
     config, tensors = _read(folder)
-    rank, alpha = _rank_and_alpha(config, folder)
+    settings = _settings(config, folder)
     new = _take_tables(model, tensors, folder)
     sites = {site.name: site for site in sites_of(model.backbone.config)}
     found = sorted({name.rpartition(".lora_")[0] for name in tensors if ".lora_" in name})
@@ -86,7 +87,7 @@ def load_adapter(model: Model, folder: Path) -> Model:
         )
     if not found:
         raise ArtefactError(f"{folder / WEIGHTS} holds no adapters of the kind LoRA")
-    view = adapted(model, LoRA(rank=rank, alpha=alpha, targets=found), seed=0, new_tokens=new)
+    view = adapted(model, replace(settings, targets=found), seed=0, new_tokens=new)
     with torch.no_grad():
         for module in view.backbone.modules():
             if isinstance(module, AdaptedLinear):
@@ -131,7 +132,8 @@ def _read(folder: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     return config, {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
 
 
-def _rank_and_alpha(config: Mapping[str, Any], folder: Path) -> tuple[int, float]:
+def _settings(config: Mapping[str, Any], folder: Path) -> LoRA:
+    """Rank, alpha and dropout; targets are read off the tensors."""
     plain = {"peft_type": "LORA", "use_dora": False, "bias": "none", "rank_pattern": {}, "alpha_pattern": {}}
     for key, known in plain.items():
         if config.get(key, known) not in (known, None):
@@ -139,7 +141,11 @@ def _rank_and_alpha(config: Mapping[str, Any], folder: Path) -> tuple[int, float
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float) or alpha <= 0:
         raise ArtefactError(f"{folder / CONFIG}: r is {rank!r} and lora_alpha {alpha!r}; both must be above 0")
-    return rank, float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0)
+    dropout = config.get("lora_dropout") or 0.0
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise ArtefactError(f"{folder / CONFIG}: lora_dropout is {dropout!r}; it must lie in [0, 1)")
+    alpha = float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0)
+    return LoRA(rank=rank, alpha=alpha, dropout=float(dropout))
 
 
 def _take_tables(model: LanguageModel | ScalarModel, tensors: dict[str, Tensor], folder: Path) -> int:

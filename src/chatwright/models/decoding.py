@@ -16,14 +16,22 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from chatwright.errors import ConfigError
+from chatwright.models.captured import quickened
 from chatwright.models.heads import Backbone, LanguageModel
 from chatwright.models.layers import LayerNorm, Linear, RMSNorm
 from chatwright.models.lora import is_adapted
 from chatwright.models.quantized import Int8Linear
+from chatwright.models.state import CacheState, State
+from chatwright.models.stepping import Step
 from chatwright.models.transformer import Transformer
 from chatwright.world import World
 
-__all__ = ["Decoder", "Precision", "Threads", "decoder_of", "kernel_threads", "threads_for"]
+__all__ = ["Decoder", "Precision", "Threads", "decoder_of", "kernel_threads", "next_logits", "threads_for"]
+
+Map = Callable[[Tensor], Tensor]
+StateStep = Callable[[Tensor, CacheState], Tensor]
+"""Logits [B, V] after tokens [B], which the state reads."""
 
 Precision = Literal["auto", "int8"]
 """auto: as the model computes; int8: its matrices in 8 bits, on a CPU."""
@@ -42,25 +50,34 @@ class Decoder(Protocol):
 
 
 class _Ready(nn.Module):
-    """A backbone and an output layer with weights of their own layout."""
+    """A backbone and an output layer with weights of their own layout, and a short way for the one-token step."""
 
-    def __init__(self, backbone: Backbone, output: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, backbone: Transformer, output: Map, step: StateStep) -> None:
         super().__init__()
-        self.backbone, self.output = backbone, output
+        self.backbone, self.output, self.step = backbone, output, step
 
     def logits(self, vectors: Tensor) -> Tensor:
         return self.output(vectors)
 
 
-FEW_ROWS = 2
-"""Up to so many rows the float16 layout is the faster one: twice at one row, where reading weights is all there is."""
+def next_logits(decoder: Decoder, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    """Logits [B, V] of what follows `tokens` [B], one for every row of `state`, which reads them."""
+    if isinstance(decoder, _Ready) and isinstance(state, CacheState):
+        return decoder.step(tokens, state), state
+    vectors, after = decoder.backbone(tokens[:, None], state)
+    assert after is not None
+    return decoder.logits(vectors[:, -1]), after
+
+
+FEW_ROWS = 4
+"""Up to so many rows the float16 layout is the faster one, because reading weights is nearly all there is to do."""
 LARGEST_HALF = 60_000.0
 
 
 class PackedLinear(nn.Module):
     """A linear map whose weights lie as the kernels for CPUs want them, once in bfloat16 and once in float16.
 
-    oneDNN multiplies many rows by packed bfloat16 matrices 1.3 to 2 times faster than by plain ones. For one or two,
+    oneDNN multiplies many rows by packed bfloat16 matrices 1.3 to 2 times faster than by plain ones. For a few,
     FBGEMM reads float16 weights at nearly the speed of memory, and adds in float32; weights that bfloat16 holds are
     the same numbers in float16, unless they are below 6e-5. Both copies together take what one in float32 does.
     """
@@ -74,41 +91,76 @@ class PackedLinear(nn.Module):
         offset = None if self.offset is None else self.offset.float()
         self.halved = torch.ops.quantized.linear_prepack_fp16(lowered.float(), offset) if fits else None
 
+    @property
+    def few(self) -> int:
+        """The most rows for which `rows` takes and gives float32."""
+        return 0 if self.halved is None else FEW_ROWS
+
     def forward(self, x: Tensor) -> Tensor:
         """[..., N] of x [..., K] in bfloat16."""
         rows = x.reshape(-1, x.shape[-1])
-        if len(rows) <= FEW_ROWS and self.halved is not None:
-            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(rows.float(), self.halved).to(x.dtype)
+        lowered = self.rows(rows.float() if len(rows) <= self.few else rows).to(x.dtype)
+        return lowered.view(*x.shape[:-1], -1)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """[B, N] of x [B, K], float32 for at most `few` rows, else bfloat16."""
+        if x.dtype == torch.float32:
+            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self.halved)
         else:
-            product = torch.ops.mkldnn._linear_pointwise(rows, self.packed, self.offset, "none", [], "")
-        return product.view(*x.shape[:-1], -1)
+            product = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.offset, "none", [], "")
+        return product
 
 
-def decoder_of(model: LanguageModel, precision: Precision = "auto") -> Decoder:
+def decoder_of(model: LanguageModel, precision: Precision = "auto", *, compiled: bool = False) -> Decoder:
     """The model itself where its weights are as they flow, else one that shares all but its matrices with it.
 
-    Later changes of the model's weights do not reach what was cast or packed: ask anew after training.
+    Later changes of the model's weights do not reach what was cast or packed: ask anew after training. `compiled` has
+    the one-token step made ready by `captured.py`, on plain weights; ConfigError where that cannot be.
     """
     backbone = model.backbone
+    if compiled:
+        return _quick(model, precision)
     if not isinstance(backbone, Transformer) or (backbone.dtype == torch.float32 and precision == "auto"):
         return model
     if is_adapted(model):
         return model  # it casts by itself, and adapters that are learned must not be copied or frozen
     weight = model.output_weight
     kind = _kind(precision, weight.device)
-    memo = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    for module in model.modules():
-        if isinstance(module, RMSNorm | LayerNorm | nn.Embedding) or (type(module) is Linear and kind is None):
-            for own in module.parameters(recurse=False):
-                if _is_plain(own):
-                    memo[id(own)] = nn.Parameter(own.detach().to(backbone.dtype), requires_grad=False)
-    twin = copy.deepcopy(model, memo)
+    twin = _cast(model, matrices=kind is None)
     if kind is None or not _is_plain(weight):
         return twin.requires_grad_(False)
-    for name, module in list(twin.backbone.named_modules()):
+    ready = twin.backbone
+    assert isinstance(ready, Transformer)
+    for name, module in list(ready.named_modules()):
         if type(module) is Linear and _is_plain(module.weight):
-            twin.backbone.set_submodule(name, kind(module.weight, module.bias))
-    return _Ready(twin.backbone, kind(weight, model.output_bias)).requires_grad_(False).eval()
+            ready.set_submodule(name, kind(module.weight, module.bias))
+    output = kind(weight, model.output_bias)
+    few = min(module.few for module in (output, *ready.modules()) if isinstance(module, Int8Linear | PackedLinear))
+    return _Ready(ready, output, Step(ready, output, few=few)).requires_grad_(False).eval()
+
+
+def _cast(model: LanguageModel, *, matrices: bool) -> LanguageModel:
+    """A model whose norms and embedding, and its `matrices` too, are kept in the dtype that flows through it."""
+    memo = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    for module in model.modules():
+        if isinstance(module, RMSNorm | LayerNorm | nn.Embedding) or (type(module) is Linear and matrices):
+            for own in module.parameters(recurse=False):
+                if _is_plain(own):
+                    memo[id(own)] = nn.Parameter(own.detach().to(model.backbone.dtype), requires_grad=False)
+    return copy.deepcopy(model, memo)
+
+
+def _quick(model: LanguageModel, precision: Precision) -> Decoder:
+    """A decoder whose one-token step is compiled, or captured on CUDA."""
+    backbone = model.backbone
+    if not isinstance(backbone, Transformer) or is_adapted(model):
+        raise ConfigError("only a Transformer without adapters can be compiled; leave compile out")
+    if precision == "int8":
+        raise ConfigError("weights in 8 bits have kernels of their own that cannot be compiled; choose one of the two")
+    twin = _cast(model, matrices=True).requires_grad_(False).eval()
+    assert isinstance(twin.backbone, Transformer)
+    step = Step(twin.backbone, twin.logits, few=0)
+    return _Ready(twin.backbone, twin.logits, quickened(step, model.output_weight.device))
 
 
 def _kind(precision: Precision, device: torch.device) -> type[Int8Linear] | type[PackedLinear] | None:

@@ -161,42 +161,68 @@ class _NextTokenLoss(torch.autograd.Function):
         weights: Tensor,
         bias: Tensor | None,
         rows: Tensor | None,
+        at_once: int,
+        graded: bool,
     ) -> Tensor:
         lowered = matrix.to(vectors.dtype)
-        logits = torch.mm(vectors, lowered.t()).to(weights.dtype)
         learned = None if rows is None else rows.to(vectors.dtype)
-        if learned is not None:
-            logits[:, -len(learned) :] = torch.mm(vectors, learned.t())
-        if bias is not None:
-            logits += bias
-        row = torch.arange(len(targets), device=targets.device)
-        right = logits[row, targets]
-        share = torch.softmax(logits, dim=-1)
-        # log softmax of the target, from the logits and not from the share, which may have rounded to 0
-        losses = torch.logsumexp(logits, dim=-1) - right
-        share[row, targets] -= 1
-        ctx.save_for_backward(vectors, lowered, share.mul_(weights[:, None]).to(vectors.dtype), learned)
-        return torch.dot(losses, weights)
+        asked = [graded and needed for needed in ctx.needs_input_grad]  # not for a matrix that is frozen
+        into_vectors = torch.empty_like(vectors) if asked[0] else None
+        into_matrix = into_bias = into_rows = None
+        total = weights.new_zeros(())
+        for start in range(0, len(targets), at_once):
+            piece = slice(start, start + at_once)
+            loss, share = _loss_and_share(vectors[piece], lowered, targets[piece], weights[piece], bias, learned)
+            total += loss
+            if into_vectors is not None:
+                into_vectors[piece] = _through_output(share, lowered, learned)
+            if asked[1]:
+                into_matrix = _plus(into_matrix, torch.mm(share.t(), vectors[piece]), weights.dtype)
+            if asked[4]:
+                into_bias = _plus(into_bias, share.sum(dim=0, dtype=weights.dtype), weights.dtype)
+            if asked[5] and learned is not None:
+                last = share[:, -len(learned) :]
+                into_rows = _plus(into_rows, torch.mm(last.t(), vectors[piece]), weights.dtype)
+        ctx.save_for_backward(into_vectors, into_matrix, into_bias, into_rows)
+        return total
 
     @staticmethod
-    def backward(
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor | None, None, None, Tensor | None, Tensor | None]:
-        vectors, lowered, share, learned = ctx.saved_tensors
-        scale = gradients[0]
-        into_matrix = into_bias = into_rows = None
-        if learned is None:
-            into_vectors = torch.mm(share, lowered).mul_(scale.to(share.dtype))
-        else:
-            first = len(lowered) - len(learned)
-            into_vectors = torch.mm(share[:, :first], lowered[:first]).addmm_(share[:, first:], learned)
-            into_vectors.mul_(scale.to(share.dtype))
-            into_rows = torch.mm(share[:, first:].t(), vectors).to(scale.dtype).mul_(scale)
-        if ctx.needs_input_grad[1]:  # not where adapters learn beside frozen weights
-            into_matrix = torch.mm(share.t(), vectors).to(scale.dtype).mul_(scale)
-        if ctx.needs_input_grad[4]:
-            into_bias = share.sum(dim=0, dtype=scale.dtype).mul_(scale)
-        return into_vectors, into_matrix, None, None, into_bias, into_rows
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        into_vectors, into_matrix, into_bias, into_rows = (
+            None if own is None else own * gradients[0].to(own.dtype) for own in ctx.saved_tensors
+        )
+        return into_vectors, into_matrix, None, None, into_bias, into_rows, None, None
+
+
+def _loss_and_share(
+    vectors: Tensor, matrix: Tensor, targets: Tensor, weights: Tensor, bias: Tensor | None, learned: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The loss of some tokens, and the gradient of their logits [N, V] in the vectors' dtype."""
+    logits = torch.mm(vectors, matrix.t()).to(weights.dtype)
+    if learned is not None:
+        logits[:, -len(learned) :] = torch.mm(vectors, learned.t())
+    if bias is not None:
+        logits += bias
+    row = torch.arange(len(targets), device=targets.device)
+    # log softmax of the target, from the logits and not from the share, which may have rounded to 0
+    losses = torch.logsumexp(logits, dim=-1) - logits[row, targets]
+    share = torch.softmax(logits, dim=-1)
+    del logits  # as large as the share
+    share[row, targets] -= 1
+    return torch.dot(losses, weights), share.mul_(weights[:, None]).to(vectors.dtype)
+
+
+def _through_output(share: Tensor, matrix: Tensor, learned: Tensor | None) -> Tensor:
+    """The gradient of the vectors from that of the logits."""
+    if learned is None:
+        return torch.mm(share, matrix)
+    first = len(matrix) - len(learned)
+    return torch.mm(share[:, :first], matrix[:first]).addmm_(share[:, first:], learned)
+
+
+def _plus(total: Tensor | None, more: Tensor, dtype: torch.dtype) -> Tensor:
+    """A sum over pieces, in the dtype of the loss."""
+    return more.to(dtype) if total is None else total.add_(more)
 
 
 def next_token_loss(
@@ -206,12 +232,16 @@ def next_token_loss(
     weights: Tensor,
     bias: Tensor | None = None,
     rows: Tensor | None = None,
+    *,
+    at_once: int = 1 << 30,
 ) -> Tensor:
     """Sum of weights * -log softmax(vectors matrix' + bias)[targets]: the output layer and its loss as one node.
 
-    `vectors` [N, W], `matrix` [V, W], `targets` LongTensor [N], `weights` float32 [N], `bias` [V]. Gradients of the
-    logits are formed in the forward pass, so no second pass over [N, V] is needed. Returns a float32 scalar.
+    `vectors` [N, W], `matrix` [V, W], `targets` LongTensor [N], `weights` float32 [N], `bias` [V]. Gradients are formed
+    in the forward pass, `at_once` tokens at a time: no second pass is needed, and no [N, V] where N is greater (Hsu et
+    al. 2024, Liger Kernel, section 3.2). Returns a float32 scalar.
     `rows` [n, W] stand for the last n of the matrix, which are not read then: only they learn (`vocabulary.py`).
     """
-    loss: Tensor = _NextTokenLoss.apply(vectors, matrix, targets, weights, bias, rows)
+    graded = torch.is_grad_enabled()
+    loss: Tensor = _NextTokenLoss.apply(vectors, matrix, targets, weights, bias, rows, at_once, graded)
     return loss

@@ -235,10 +235,11 @@ class FeedForward(nn.Module):
             return self.fall(gated_silu(risen))
         if self.gated:
             gate, up = risen.chunk(2, dim=-1)
-            return self.fall(self._active(gate) * up)
-        return self.fall(self._active(risen))
+            return self.fall(self.active(gate) * up)
+        return self.fall(self.active(risen))
 
-    def _active(self, x: Tensor) -> Tensor:
+    def active(self, x: Tensor) -> Tensor:
+        """The activation of each channel."""
         if self.activation == "gelu_tanh":
             return F.gelu(x, approximate="tanh")
         if self.activation == "gelu":

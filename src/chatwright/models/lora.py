@@ -53,15 +53,36 @@ class LoRA:
     """What the adapters add is multiplied by alpha / rank."""
     targets: list[str] = field(default_factory=lambda: ["all"])
     """all, attention, or the names that projections have where the model was published, such as q_proj or c_attn."""
+    dropout: float = 0.0
+    """Share of the inputs of adapters that sft and reward blank out while they learn; ppo learns without."""
 
     def __post_init__(self) -> None:
         if self.rank < 0 or self.alpha <= 0:
             raise ConfigError(f"lora.rank is {self.rank} and lora.alpha {self.alpha}; at least 0, and more than 0")
         if not self.targets:
             raise ConfigError('lora.targets is empty; name projections, or write targets = ["all"]')
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"lora.dropout is {self.dropout}; it must lie in [0, 1)")
+        if self.dropout and not self.rank:
+            raise ConfigError(
+                f"lora.dropout is {self.dropout}, but without adapters there is nothing to blank out; set lora.rank"
+            )
 
 
 READOUT = "readout"
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """Which inputs of adapters are blanked out in one pass: drawn again from its seed on the way back, never kept."""
+
+    share: float
+    seed: int
+
+    def of(self, flat: Tensor) -> Tensor:
+        """Factors like `flat`: 0 where blanked out, else 1 / (1 - share), so that the mean stays."""
+        rng = torch.Generator(flat.device).manual_seed(self.seed)
+        return torch.empty_like(flat).bernoulli_(1 - self.share, generator=rng).div_(1 - self.share)
 
 
 class _Product(torch.autograd.Function):
@@ -76,16 +97,17 @@ class _Product(torch.autograd.Function):
         bias: Tensor | None,
         down: Tensor | None,
         scale: float,
+        thinning: Thinning | None,
         spans: Sequence[tuple[int, int]],
         *ups: Tensor,
     ) -> Tensor:
         out = F.linear(x, dense(weight, scales, x.dtype), None if bias is None else bias.to(x.dtype))
-        ctx.held, ctx.scale, ctx.spans = (weight, scales), scale, spans
+        ctx.held, ctx.scale, ctx.thinning, ctx.spans = (weight, scales), scale, thinning, spans
         if down is None:
             return out
         down, ups = down.to(x.dtype), tuple(up.to(x.dtype) for up in ups)
         flat = x.reshape(-1, x.shape[-1])
-        low = torch.mm(flat, down.t())
+        low = torch.mm(flat if thinning is None else flat * thinning.of(flat), down.t())
         rows = out.view(-1, out.shape[-1])
         for (start, end), up, part in zip(spans, ups, low.chunk(len(ups), dim=1), strict=True):
             rows[:, start:end].addmm_(part, up.t(), alpha=scale)
@@ -100,8 +122,9 @@ class _Product(torch.autograd.Function):
             weight, scales = ctx.held
             into_x = torch.matmul(gradient, dense(weight, scales, gradient.dtype))
         if not ctx.spans:
-            return into_x, None, None, None, None, None, None
+            return into_x, None, None, None, None, None, None, None
         x, low, down, *ups = ctx.saved_tensors
+        factors = None if ctx.thinning is None else ctx.thinning.of(x)
         rows = gradient.reshape(-1, gradient.shape[-1])
         into_low = torch.empty_like(low)
         into_ups: list[Tensor] = []
@@ -110,9 +133,12 @@ class _Product(torch.autograd.Function):
             own = rows[:, start:end]
             into_ups.append(torch.mm(own.t(), part).mul_(ctx.scale))
             into_part.copy_(torch.mm(own, up).mul_(ctx.scale))
-        if into_x is not None:
+        if into_x is not None and factors is None:
             into_x.view(-1, into_x.shape[-1]).addmm_(into_low, down)
-        return (into_x, None, None, None, torch.mm(into_low.t(), x), None, None, *into_ups)
+        elif into_x is not None:
+            into_x.view(-1, into_x.shape[-1]).addcmul_(torch.mm(into_low, down), factors)
+        into_down = torch.mm(into_low.t(), x if factors is None else x * factors)
+        return (into_x, None, None, None, into_down, None, None, None, *into_ups)
 
 
 class AdaptedLinear(nn.Module):
@@ -128,11 +154,12 @@ class AdaptedLinear(nn.Module):
         self.register_buffer("scales", scales)  # of 8-bit weights
         self.register_buffer("bias", bias)
         self.sites: tuple[Site, ...] = ()
-        self.rank, self.scale = 0, 0.0
+        self.rank, self.scale, self.dropout = 0, 0.0, 0.0
 
     def adapt(self, sites: Sequence[Site], lora: LoRA, rng: torch.Generator) -> None:
         """Give these rows adapters: A as PEFT draws it, B zero, so that nothing changes yet."""
         self.sites, self.rank, self.scale = tuple(sites), lora.rank, lora.alpha / lora.rank
+        self.dropout = lora.dropout
         inputs = self.weight.shape[1]
         drawn = torch.rand(len(sites) * lora.rank, inputs, generator=rng)
         self.down = nn.Parameter(drawn.mul_(2).sub_(1).div_(math.sqrt(inputs)).to(self.weight.device))  # [K R, I]
@@ -142,11 +169,24 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.sites:
-            out: Tensor = _Product.apply(x, self.weight, self.scales, self.bias, None, 0.0, ())
+            out: Tensor = _Product.apply(x, self.weight, self.scales, self.bias, None, 0.0, None, ())
             return out
         spans = [(site.start, site.end) for site in self.sites]
-        out = _Product.apply(x, self.weight, self.scales, self.bias, self.down, self.scale, spans, *self.ups)
+        out = _Product.apply(
+            x, self.weight, self.scales, self.bias, self.down, self.scale, self._thinning(x), spans, *self.ups
+        )
         return out
+
+    def _thinning(self, x: Tensor) -> Thinning | None:
+        """What this pass blanks out, if it is one of training.
+
+        The seed is the sum of the input's bits: a run that broke off draws the same again, and so does a block that is
+        computed anew on the way back, whatever thread it is in. Adapters that read the same vectors share the draw.
+        """
+        if not (self.dropout and self.training and torch.is_grad_enabled()):
+            return None
+        bits = x.detach().contiguous().view(torch.int16 if x.element_size() == 2 else torch.int32)
+        return Thinning(self.dropout, int(bits.sum(dtype=torch.int64)) % 2**63)
 
     def pairs(self) -> Iterator[tuple[Site, Tensor, Tensor]]:
         """Each adapter: where it stands, A [R, I] and B [O of the site, R]."""
@@ -206,7 +246,7 @@ def frozen(model: Model, weights: Weights = "fp32") -> Model:
             else:
                 weight, scales = as_held(module.weight.detach(), held)
                 linear = AdaptedLinear(weight, bias, scales)
-            view.set_submodule(path, linear)
+            view.set_submodule(path, linear.train(module.training))
     for path, module in view.named_modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             delattr(module, name)

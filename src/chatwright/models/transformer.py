@@ -241,7 +241,7 @@ class Transformer(nn.Module):
         they are not remembered, and nothing sees them.
         """
         batch, length = tokens.shape
-        self._make_room(length if state is None else state.longest + length)
+        self.make_room(length if state is None else state.longest + length)
         caches: list[KeyValues | None] = [None] * len(self.blocks)
         if state is None:
             positions, mask = _positions_and_mask(documents)
@@ -263,7 +263,8 @@ class Transformer(nn.Module):
             state.is_even = state.is_even and documents is None
         return x if self.norm is None else self.norm(x), state
 
-    def _make_room(self, length: int) -> None:
+    def make_room(self, length: int) -> None:
+        """Rotary angles for texts of `length` tokens; InputError if that is more than the context."""
         if length > self.config.context:
             raise InputError(f"{length} tokens do not fit in the model's context of {self.config.context}")
         if length > len(self.cosines):

@@ -7,11 +7,13 @@ says: without an evaluation the card says that there is none.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chatwright.disk import json_or_nothing, readable
+from chatwright.disk import json_or_nothing
+from chatwright.evaluation import wording
+from chatwright.evaluation.intervals import is_number
 from chatwright.models.transformer import TransformerConfig
 
 __all__ = ["model_card"]
@@ -26,7 +28,7 @@ def model_card(folder: Path, described: Mapping[str, Any], shape: TransformerCon
         f"# {_title(folder, stage)}\n",
         _what(described, imported, shape, parameters),
         _use(),
-        "## Data\n\n" + "\n".join(_data(stage)),
+        "## Data\n\n" + "\n".join(_data(stage, imported)),
         "## Cost\n\n" + "\n".join(_costs(stage)),
         "## Evaluation\n\n" + "\n".join(_evaluation(stage)),
         "## Licence\n\n" + _licence(imported),
@@ -84,60 +86,73 @@ def _stages(stage: Path | None) -> Iterator[tuple[Path, Mapping[str, Any]]]:
             waiting.append(next((own for own in (folder.parent / Path(path).name, Path(path)) if own.is_dir()), Path()))
 
 
-def _data(stage: Path | None) -> list[str]:
+def _data(stage: Path | None, imported: Mapping[str, Any] | None) -> list[str]:
     lines = []
     for folder, origin in _stages(stage):
         names, hashes = origin.get("input_files") or [], origin.get("inputs") or []
         for name, known in zip(names, hashes, strict=False):
             lines.append(f"- {folder.name}: {Path(str(name)).name} (SHA-256 {str(known)[:16]})")
+    if imported is not None:
+        lines.append(f"- before, the base: what {imported.get('source')} learned from, its publisher knows")
     return lines or ["No record of the data lies beside the model."]
 
 
 def _costs(stage: Path | None) -> list[str]:
-    rows = [
-        "| stage | tokens | FLOPs | time | CPU time | peak memory | energy | CO2e |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for folder, _ in _stages(stage):
-        receipt = json_or_nothing(folder / "receipt.json")
-        if receipt:
-            rows.append(f"| {folder.name} | {' | '.join(_receipt(receipt))} |")
-    return rows if len(rows) > 2 else ["No receipt lies beside the model."]
-
-
-def _receipt(receipt: Mapping[str, Any]) -> list[str]:
-    def number(key: str) -> float:
-        value = receipt.get(key)
-        return float(value) if isinstance(value, int | float) else 0.0
-
-    measured = receipt.get("energy_measured_j") is not None
-    joules = number("energy_measured_j") if measured else number("energy_estimated_j")
-    return [
-        f"{number('tokens'):,.0f}",
-        f"{number('flops'):.2e}",
-        f"{number('seconds'):,.0f} s",
-        f"{number('cpu_seconds'):,.0f} s",
-        readable(number("peak_memory_bytes")),
-        f"{joules / 3600:,.2f} Wh {'measured' if measured else 'estimated'}",
-        f"{number('co2e_g'):,.2f} g",
-    ]
+    receipts = [(folder.name, json_or_nothing(folder / "receipt.json")) for folder, _ in _stages(stage)]
+    told = [(name, receipt) for name, receipt in receipts if receipt]
+    if not told:
+        return ["No receipt lies beside the model."]
+    rows = [wording.receipt_row(name, receipt) for name, receipt in told]
+    rows.append(wording.receipt_row("together", wording.total_receipt([receipt for _, receipt in told])))
+    return _table(["stage", *wording.RECEIPT_COLUMNS], [[name, *cells] for name, cells in rows])
 
 
 def _evaluation(stage: Path | None) -> list[str]:
-    results = json_or_nothing(stage.parent / "evaluate" / "results.json") if stage else {}
+    results = _results_beside(stage) if stage else {}
     every = results.get("evaluation")
     own = every.get(stage.name) if stage and isinstance(every, dict) else None
-    if not isinstance(own, dict):
+    if not stage or not isinstance(own, dict):
         return ["It has not been evaluated."]
-    rows = ["| measure | value | 95% interval | n | baseline |", "|---|---|---|---|---|"]
-    for name, found in own.items():
-        if isinstance(found, dict) and {"value", "low", "high", "n"} <= found.keys():
-            baseline = f"{found['baseline']:.3g}" if isinstance(found.get("baseline"), int | float) else ""
-            told = " (at chance)" if found.get("at_chance") else ""
-            interval = f"{found['low']:.3g} to {found['high']:.3g}"
-            rows.append(f"| {name} | {found['value']:.3g}{told} | {interval} | {found['n']} | {baseline} |")
+    rates = results.get("win_rate")
+    named = {wording.MEASURES[name][0] if name in wording.MEASURES else name: found for name, found in own.items()}
+    for name, found in (rates if isinstance(rates, dict) else {}).items():
+        if name.startswith(f"{stage.name}_vs_"):
+            named[f"preferred, {wording.short_title(name)}"] = found
+    rows = [_measured(name, found) for name, found in named.items() if _is_figure(found)]
+    lines = _table(["measure", "value", "95% interval", "n", "baseline"], rows) if rows else []
+    unmeasured = results.get("reason")
     judge = results.get("judge")
-    return [*rows, "", f"Judged by: {judge}."] if judge else rows
+    lines += ["", f"Judged by: {judge}."] if judge else []
+    lines += ["", str(unmeasured)] if unmeasured else []
+    return lines or ["It has not been evaluated."]
+
+
+def _results_beside(stage: Path) -> Mapping[str, Any]:
+    """What an evaluation in the same run measured of this stage, the last one by name."""
+    found = sorted(path for path in stage.parent.glob("*/results.json") if "@" not in path.parent.name)
+    told = [json_or_nothing(path) for path in found]
+    return next((own for own in reversed(told) if stage.name in (own.get("evaluation") or {})), {})
+
+
+def _is_figure(found: object) -> bool:
+    return isinstance(found, dict) and all(is_number(found.get(key)) for key in ("value", "low", "high", "n"))
+
+
+def _measured(name: str, found: Mapping[str, Any]) -> list[str]:
+    told = " (at chance)" if found.get("at_chance") else ""
+    baseline = f"{found['baseline']:.3g}" if is_number(found.get("baseline")) else ""
+    return [
+        name.removeprefix("· "),
+        f"{found['value']:.3g}{told}",
+        f"{found['low']:.3g} to {found['high']:.3g}",
+        str(found["n"]),
+        baseline,
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return [f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines]
 
 
 def _licence(imported: Mapping[str, Any] | None) -> str:

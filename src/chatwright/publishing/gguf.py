@@ -49,10 +49,7 @@ def export_gguf(model: Path, out: Path, *, kind: Kind | None = None) -> list[str
     if out.exists():
         raise InputError(f"{out} exists already; choose another name or remove it first")
     found = outgoing(model, None if kind == "q8_0" else kind)
-    if found.family.name not in ARCHITECTURES:
-        raise ArtefactError(
-            f"llama.cpp has no {found.family.name} architecture; it has {', '.join(ARCHITECTURES)}; use --format hf"
-        )
+    _check_block(found.family.name, found.shape)
     kinds = {torch.float32: gguf.GGMLQuantizationType.F32, torch.float16: gguf.GGMLQuantizationType.F16}
     of_matrices = (
         gguf.GGMLQuantizationType.Q8_0 if kind == "q8_0" else kinds.get(found.dtype, gguf.GGMLQuantizationType.BF16)
@@ -66,6 +63,21 @@ def export_gguf(model: Path, out: Path, *, kind: Kind | None = None) -> list[str
         remarks += _add_tokenizer(writer, found.tokenizer, vocabulary, found.shape.vocabulary)
         _write(writer, found, of_matrices)
     return remarks
+
+
+def _check_block(family: str, shape: TransformerConfig) -> None:
+    """Raise ArtefactError for a block that llama.cpp would compute in another way: its graphs have fixed parts."""
+    if family not in ARCHITECTURES:
+        raise ArtefactError(
+            f"llama.cpp has no {family} architecture; it has {', '.join(ARCHITECTURES)}; use --format hf"
+        )
+    activation = "gelu_tanh" if family == "gpt2" else "silu"
+    for setting, own, fixed in (
+        ("activation", shape.activation, activation),
+        ("attention_scale", shape.attention_scale or shape.per_head**-0.5, shape.per_head**-0.5),
+    ):
+        if own != fixed:
+            raise ArtefactError(f"llama.cpp has {family} with {setting} {fixed} only, not {own}; use --format hf")
 
 
 # -- metadata ----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from chatwright.serving.settings import ServeSettings
 from chatwright.text.conversation import Conversation, Message, render
 
 __all__ = [
+    "check_count",
+    "check_room",
     "check_supported",
     "conversation_of",
     "prompt_tokens",
@@ -161,8 +163,23 @@ def _known(tokens: tuple[int, ...], speaker: Speaker, param: str, room: int) -> 
             code="invalid_value",
         )
     if len(tokens) + room > speaker.context:
-        raise too_long(len(tokens), speaker.context, param)
+        raise too_long(len(tokens), speaker.context, param, speaker.limit)
     return tokens
+
+
+def check_room(speaker: Speaker, prompt: int, wanted: int, param: str) -> None:
+    """Refuse a length that was asked for and that the cache could never hold.
+
+    At the end of the model's own context answers are cut (`length`), as they are everywhere; but whoever gave the
+    server little memory has set a limit that nobody can know of.
+    """
+    if speaker.limit and prompt + wanted > speaker.context:
+        raise ApiError(
+            f"The prompt has {prompt} tokens and {param} is {wanted}: {prompt + wanted} together, of at most "
+            f"{speaker.context} ({speaker.limit}).",
+            param=param,
+            code="context_length_exceeded",
+        )
 
 
 def sampling_of(
@@ -170,8 +187,9 @@ def sampling_of(
 ) -> Sampling:
     """Settings for one prompt of `prompt` tokens; `wanted` tokens are asked for, or as many as there is room."""
     if wanted > speaker.context:
+        reason = f" ({speaker.limit})" if speaker.limit else ""
         raise ApiError(
-            f"{param} is {wanted}; this model's maximum context length is {speaker.context} tokens.",
+            f"{param} is {wanted}; this model's maximum context length is {speaker.context} tokens{reason}.",
             param=param,
             code="context_length_exceeded",
         )

@@ -14,6 +14,7 @@ from chatwright.generation.speaker import Piece, Request
 from chatwright.serving.answering import Answers, Tally
 from chatwright.serving.asking import (
     check_count,
+    check_room,
     check_supported,
     conversation_of,
     prompt_tokens,
@@ -120,6 +121,8 @@ async def _requests(
         raise ApiError("top_logprobs needs logprobs to be true.", param="top_logprobs")
     tokens = await prompt_tokens(speaker, conversation, "messages")
     room = speaker.context - len(tokens)
+    if wanted is not None:
+        check_room(speaker, len(tokens), wanted, name)
     sampling = sampling_of(body, speaker, room if wanted is None else wanted, len(tokens), param=name)
     stops = stops_of(body.stop, settings)
     return [

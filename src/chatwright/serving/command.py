@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chatwright.serving.serve import EngineSettings, serve
 from chatwright.serving.settings import Prices, ServeSettings
+from chatwright.store.place import add_store_argument
 
 __all__ = ["run"]
 
@@ -22,6 +23,7 @@ def run(arguments: Sequence[str]) -> None:
         tls_certificate=given.tls_certificate,
         tls_key=given.tls_key,
         require_key=given.require_key,
+        public_url=given.public_url,
         allowed_hosts=tuple(given.allow_host),
         allowed_origins=tuple(given.allow_origin),
         requests_per_minute=given.requests_per_minute,
@@ -32,6 +34,7 @@ def run(arguments: Sequence[str]) -> None:
         queue=given.queue,
         cache=given.cache * 2**20,
         int8=given.int8,
+        compiled=given.compile,
         device=given.device,
         precision=given.precision,
         threads=given.threads,
@@ -55,12 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, nargs="+", help="recipe runs, stage folders, model folders")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="default 8000; 0 takes any free one")
-    parser.add_argument(
-        "--store",
-        default="chatwright.db",
-        metavar="PLACE",
-        help="database of keys and usage: a file, or postgresql://... (default chatwright.db)",
-    )
+    add_store_argument(parser, "database of people, keys, chats and usage")
     parser.add_argument(
         "--runs",
         type=Path,
@@ -75,13 +73,24 @@ def _parser() -> argparse.ArgumentParser:
     safety.add_argument("--tls-certificate", type=Path, metavar="FILE", help="PEM file of the certificate chain")
     safety.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM file of its private key")
     safety.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a name by which it may be asked"
+        "--public-url",
+        default="",
+        metavar="URL",
+        help="the address that people type, as https://chat.example.org: it stands in links, and is let in",
+    )
+    safety.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a further name by which it may be asked"
     )
     safety.add_argument(
         "--allow-origin", action="append", default=[], metavar="URL", help="another site whose pages may ask it"
     )
     safety.add_argument(
-        "--requests-per-minute", type=int, default=0, metavar="N", help="of a key that has no limit of its own"
+        "--requests-per-minute",
+        type=int,
+        default=0,
+        metavar="N",
+        help="POST requests of each key without a limit of its own, of each person who is signed in, and of all who "
+        "are neither together (default 0: no limit)",
     )
     engine = parser.add_argument_group("engine, for each model")
     engine.add_argument("--slots", type=int, default=32, metavar="N", help="answers at once (default 32)")
@@ -90,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
         "--cache", type=int, default=1024, metavar="MIB", help="memory for keys and values, together (default 1024)"
     )
     engine.add_argument("--int8", action="store_true", help="round weights to 8 bits: faster, slightly less exact")
+    engine.add_argument(
+        "--compile", action="store_true", help="compile the one-token step (CPU, slow at first), or capture it (CUDA)"
+    )
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     engine.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     engine.add_argument("--threads", type=int, default=2, metavar="N", help="processor threads (default 2)")
@@ -98,9 +110,13 @@ def _parser() -> argparse.ArgumentParser:
         "--drain", type=float, default=30.0, metavar="S", help="seconds that answers may take to end at a stop"
     )
     rest.add_argument(
-        "--price-use", type=float, default=0.0, metavar="X", help="money per 1,000 tokens, entered into the usage"
+        "--price-use", type=float, default=0.0, metavar="X", help="money per 1,000 tokens that requests read or write"
     )
     rest.add_argument(
-        "--price-training", type=float, default=0.0, metavar="X", help="money per 1,000 tokens trained on from here"
+        "--price-training",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="money per 1,000 tokens of the training that is started in the pages",
     )
     return parser

@@ -17,7 +17,15 @@ from fastapi import APIRouter, Response
 
 from chatwright.generation.speaker import Piece, Request, Scored
 from chatwright.serving.answering import Answers, Tally
-from chatwright.serving.asking import check_count, prompt_tokens, prompts_of, sampling_of, seeds_for, stops_of
+from chatwright.serving.asking import (
+    check_count,
+    check_room,
+    prompt_tokens,
+    prompts_of,
+    sampling_of,
+    seeds_for,
+    stops_of,
+)
 from chatwright.serving.errors import ApiError, as_api_error
 from chatwright.serving.logprobs import Offsets, completion_lists, scored_of
 from chatwright.serving.moderating import check
@@ -126,7 +134,11 @@ async def completions(body: CompletionBody, asking: AskingOf) -> Any:
     for own in asked:
         # After a full context one more token can be told, though not read: scoring needs no more.
         tokens = await prompt_tokens(speaker, own, "prompt", room=0 if is_scored else min(1, wanted))
+        if body.max_tokens is not None and (wanted > 1 or not is_scored):
+            check_room(speaker, len(tokens), body.max_tokens, "max_tokens")
         prompts.append(_Prompt(own, tokens, own if isinstance(own, str) else speaker.tokenizer.decode(own)))
+        if wanted == 0 and not is_scored:
+            continue  # nothing is asked of the model
         request = Request(
             tokens=tokens,
             sampling=sampling_of(body, speaker, wanted, len(tokens)),
@@ -142,7 +154,7 @@ async def completions(body: CompletionBody, asking: AskingOf) -> Any:
     form = _Form(body, service.card(body.model).fingerprint, speaker.tokenizer)
     choices = [_Choice(prompt, Offsets(speaker.tokenizer)) for prompt in prompts for _ in range(tried)]
     tally = Tally(sum(len(prompt.tokens) for prompt in prompts))
-    if wanted == 0 and not is_scored:
+    if not requests:
         return _nothing(form, choices, tally)
     conversations = [Conversation.of(choice.prompt.text) for choice in choices]
     for conversation in conversations[::tried]:
@@ -222,8 +234,11 @@ def _nothing(form: _Form, choices: list[_Choice], tally: Tally) -> Any:
         return form.of(shown) | {"usage": tally.usage()}
 
     async def events() -> AsyncGenerator[str, None]:
+        usage = {"usage": None} if form.with_usage else {}
         for own in shown:
-            yield event(form.of([own]))
+            yield event(form.of([own]) | usage)
+        if form.with_usage:
+            yield event(form.of([]) | {"usage": tally.usage()})
         yield DONE
 
     return EventStream(events(), lambda: None)

@@ -77,11 +77,11 @@ def not_found(message: str, code: str, param: str | None = None) -> ApiError:
     return ApiError(message, status=404, code=code, param=param)
 
 
-def too_long(needed: int, context: int, param: str) -> ApiError:
-    """A prompt that leaves no room for an answer. Both figures count tokens."""
+def too_long(needed: int, context: int, param: str, limit: str = "") -> ApiError:
+    """A prompt that leaves no room for an answer. Both figures count tokens; `limit` says why `context` is small."""
     return ApiError(
-        f"This model's maximum context length is {context} tokens, but {param} has {needed} tokens, which leaves no "
-        f"room for an answer. Please shorten it.",
+        f"This model's maximum context length is {context} tokens{f' ({limit})' if limit else ''}, but {param} has "
+        f"{needed} tokens, which leaves no room for an answer. Please shorten it.",
         code="context_length_exceeded",
         param=param,
     )

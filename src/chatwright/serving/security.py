@@ -87,8 +87,9 @@ class Guard:
         self._app, self._settings, self._authenticators = app, settings, authenticators
         self._open = frozenset(path for path in open_paths if not path.endswith("/") or path == "/")
         self._open_below = tuple(path for path in open_paths if path.endswith("/") and path != "/")
-        own = {"localhost", settings.host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
-        self._hosts = frozenset(own | {name.lower() for name in settings.allowed_hosts})
+        own = {"localhost", settings.host, socket.gethostname(), socket.getfqdn(), *settings.allowed_hosts}
+        public = {settings.public_host} if settings.public_host else set()
+        self._hosts = frozenset(name.lower() for name in own | public)
         self._windows = Windows()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +111,7 @@ class Guard:
                 code="host_not_allowed",
             )
         origin = headers.get("origin")
-        if origin is None or origin in self._settings.allowed_origins:
+        if origin is None or origin in self._settings.allowed_origins or origin == self._settings.public_origin:
             return
         if _netloc(origin) != host.lower():
             raise ApiError(
@@ -119,8 +120,11 @@ class Guard:
                 code="origin_not_allowed",
             )
 
+    def _is_open(self, path: str) -> bool:
+        return path in self._open or path.startswith(self._open_below)
+
     async def _caller(self, headers: Headers, path: str) -> Caller:
-        is_open = path in self._open or path.startswith(self._open_below)
+        is_open = self._is_open(path)
         for authenticate in self._authenticators:
             try:
                 found = await authenticate(headers)
@@ -140,6 +144,8 @@ class Guard:
         )
 
     def _check_rate(self, caller: Caller, scope: Scope) -> None:
+        if caller == Caller() and self._is_open(scope["path"]):
+            return  # a flood of these must not keep others from signing in, which has limits of its own
         limit = self._settings.requests_per_minute
         if caller.key is not None and caller.key.requests_per_minute is not None:
             limit = caller.key.requests_per_minute

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from chatwright.artefacts import load_language_model
-from chatwright.errors import ConfigError, ResourceError
 from chatwright.generation.speaker import EngineSpeaker
+from chatwright.serving.listening import address_of, bound, check_tls, hints_of
 from chatwright.serving.loading import Offer, card_of, check_links, offers_of
 from chatwright.serving.settings import ServeSettings
 from chatwright.serving.web.building import setup_link, web_app
@@ -31,9 +31,14 @@ if TYPE_CHECKING:
 
     from chatwright.store import Store
 
-__all__ = ["EngineSettings", "Server", "bound", "load_speakers", "serve"]
+__all__ = ["EngineSettings", "Server", "load_speakers", "serve"]
 
 log = logging.getLogger("chatwright.serving")
+
+INT8_HINT = (
+    "Weights are rounded to 8 bits; what that costs in bits per byte of a text of yours: "
+    "python benchmarks/decode.py --model FOLDER --text FILE"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,8 @@ class EngineSettings:
     cache: int = 2**30
     """Bytes for keys and values, all models together."""
     int8: bool = False
+    compiled: bool = False
+    """Whether the one-token step is compiled, or captured on CUDA."""
     device: str = "auto"
     precision: str = "auto"
     threads: int = 2
@@ -75,7 +82,9 @@ def serve(
     """
     engine = engine or EngineSettings()
     offers = offers_of(folders)
+    check_tls(settings)
     with contextlib.closing(bound(settings.host, settings.port)) as listening, open_store(store) as opened:
+        address = address_of(settings, listening.getsockname()[1])
         served = _promoted(offers, opened)
         speakers = load_speakers(served, engine)
         settings = replace(settings, cards={offer.name: card_of(offer.folder) for offer in served})
@@ -100,8 +109,10 @@ def serve(
             h11_max_incomplete_event_size=64 * 1024,
         )
         server = Server(config)
-        say(f"Serving {', '.join(speakers)} at {_address(settings, listening)}  (Ctrl-C stops)")
-        if link := setup_link(opened, settings, _address(settings, listening)):
+        say(f"Serving {', '.join(speakers)} at {address}  (Ctrl-C stops)")
+        for hint in (*hints_of(settings), *limits_of(speakers), *([INT8_HINT] if engine.int8 else [])):
+            say(hint)
+        if link := setup_link(opened, settings, address):
             say(f"Nobody is admin yet; this link makes the first one, once, within a day: {link}")
         try:
             server.run(sockets=[listening])
@@ -150,24 +161,15 @@ def _speaker(folder: Path, engine: EngineSettings, *, share: int) -> EngineSpeak
         cache_bytes=engine.cache // share,
         is_chat=card_of(folder).stage != "pretrain" and getattr(tokenizer, "can_chat", True),
         precision="int8" if engine.int8 else "auto",
+        compiled=engine.compiled,
     )
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes any free one."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except socket.gaierror:
-        raise ConfigError(f"{host} is no address of this machine; give --host 127.0.0.1, or 0.0.0.0 for all") from None
-    except OSError as error:
-        raise ResourceError(f"cannot listen at {host}, port {port} ({error.strerror}); choose another --port") from None
-
-
-def _address(settings: ServeSettings, listening: socket.socket) -> str:
-    scheme = "https" if settings.tls_certificate else "http"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{scheme}://{host}:{listening.getsockname()[1]}"
+def limits_of(speakers: Mapping[str, EngineSpeaker]) -> Iterator[str]:
+    """Which models read less than they could, for want of memory."""
+    for name, speaker in speakers.items():
+        if speaker.limit:
+            yield f"{name}: {speaker.limit}"
 
 
 def _promoted(offers: Sequence[Offer], store: Store) -> list[Offer]:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from chatwright.errors import ConfigError
 from chatwright.meter import Rates
@@ -44,12 +45,15 @@ class ServeSettings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     require_key: bool = False
+    public_url: str = ""
+    """The address that people type, such as https://chat.example.org: its name and its pages are this server's own."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, besides this machine's own, that requests may give as their Host."""
     allowed_origins: tuple[str, ...] = ()
     """Other sites, such as https://example.org, whose pages may ask from a browser."""
     requests_per_minute: int = 0
-    """For each key; 0: no limit."""
+    """POST requests of each key that has no limit of its own, of each person who is signed in, and of all others
+    together; 0: no limit."""
     max_body: int = 8 * 2**20
     max_answers: int = 128
     """Prompts times n of one request."""
@@ -66,6 +70,7 @@ class ServeSettings:
     """A client that sends nothing of its body for so long is given up."""
     cards: Mapping[str, Card] = field(default_factory=dict)
     prices: Prices = field(default_factory=Prices)
+    """What requests, and the training that is started in the pages, are entered into the usage with."""
     rates: Rates = field(default_factory=Rates)
     """What the energy of a request is reckoned with."""
 
@@ -81,11 +86,56 @@ class ServeSettings:
                 f"{self.host} can be reached from other machines, so what is said must be encrypted: give "
                 f"--tls-certificate and --tls-key, or --behind-proxy if a proxy before it speaks TLS"
             )
+        self._check_public_url()
+
+    def _check_public_url(self) -> None:
+        parts = _split(self.public_url)
+        if not self.public_url:
+            return
+        if parts is None or parts.query or parts.fragment or parts.username is not None:
+            raise ConfigError(
+                f"--public-url is {self.public_url}; write the address that people type, as https://chat.example.org"
+            )
+        if is_loopback(str(parts.hostname)):
+            return
+        if not self.behind_proxy and self.tls_certificate is None:
+            raise ConfigError(
+                f"--public-url {self.public_url} says that others reach this server: give --behind-proxy if a proxy "
+                f"before it speaks TLS, else --tls-certificate and --tls-key"
+            )
+        if parts.scheme != "https":
+            raise ConfigError(f"--public-url is {self.public_url}, but what others reach speaks TLS: write https://")
+
+    @property
+    def public_host(self) -> str | None:
+        """The name in the public address, in small letters."""
+        parts = _split(self.public_url)
+        return parts.hostname if parts else None
+
+    @property
+    def public_origin(self) -> str | None:
+        """What browsers send as the Origin of pages at the public address."""
+        parts = _split(self.public_url)
+        if parts is None:
+            return None
+        host, usual = str(parts.hostname), 443 if parts.scheme == "https" else 80
+        name = f"[{host}]" if ":" in host else host
+        return f"{parts.scheme}://{name}" if parts.port in (None, usual) else f"{parts.scheme}://{name}:{parts.port}"
 
     @property
     def needs_key(self) -> bool:
         """Whether every request but /health must bring a key."""
         return self.require_key or self.behind_proxy or not is_loopback(self.host)
+
+
+def _split(address: str) -> SplitResult | None:
+    """The parts of an address; None if it is none of http."""
+    try:
+        parts = urlsplit(address)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if sound else None
 
 
 def is_loopback(host: str) -> bool:

@@ -57,6 +57,8 @@ class EventStream(Response):
         try:
             async for text in self._events:
                 await send(_body(text, more=True))
+                # Where much waits to be said, nothing else suspends this: that the reader has gone must get a turn.
+                await asyncio.sleep(0)
         finally:
             await self._events.aclose()
         await send(_body("", more=False))

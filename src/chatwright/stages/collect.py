@@ -19,8 +19,10 @@ from chatwright.errors import ConfigError, InputError
 from chatwright.feedback.rankings import Ranking, ranking_to_dict
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
+from chatwright.models.heads import LanguageModel
+from chatwright.models.state import CacheState
 from chatwright.runs import open_stage
-from chatwright.text.conversation import Conversation, fit
+from chatwright.text.conversation import Conversation, fit, render
 from chatwright.text.files import files_of_all, names_of
 from chatwright.text.records import ConversationSource, read_prompts
 from chatwright.village.judge import Judge
@@ -28,6 +30,9 @@ from chatwright.village.labeler import Labeler
 from chatwright.world import open_world
 
 PROMPTS_AT_ONCE = 64
+ROWS_AT_ONCE = 128
+CACHE_BYTES = 1 << 30
+"""Keys and values of all answers that are being sampled: a large model samples fewer at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,8 @@ def collect(config: CollectConfig) -> Path:
             return run.folder
         model, tokenizer = load_language_model(config.model, world=world, weights="compute")
         read = read_prompts(config.prompts)
-        prompts = [asked for asked in read if fit(asked[0], tokenizer, model.backbone.config.context - 1) is not None]
+        fitting = [fit(asked[0], tokenizer, model.backbone.config.context - 1) for asked in read]
+        prompts = [asked for asked, cut in zip(read, fitting, strict=True) if cut is not None]
         if not prompts:
             raise InputError(
                 f"{names_of(config.prompts)}: no prompt fits in {model.backbone.config.context} tokens; shorten them"
@@ -81,7 +87,8 @@ def collect(config: CollectConfig) -> Path:
         labeler = None
         if config.labeler is not None:
             labeler = Labeler(Judge.load(config.labeler), seed=config.seed, noise=config.noise, tie=config.tie)
-        engine = Engine(model, tokenizer, world, batch=128)
+        longest = max(len(render(cut, tokenizer, answer=True)) for cut in fitting if cut is not None)
+        engine = Engine(model, tokenizer, world, batch=rows_at_once(model, longest + config.max_tokens))
         sampling = Sampling(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
         start, rows = 0, []
         if (latest := run.latest()) is not None:
@@ -117,6 +124,15 @@ def collect(config: CollectConfig) -> Path:
             summary=_summary(config, rows, ranked) | {"left_out": len(read) - len(prompts)},
             tokens_per_second=run.meter.tokens / run.meter.seconds,
         )
+
+
+def rows_at_once(model: LanguageModel, tokens: int) -> int:
+    """How many answers are sampled together, where none reads and says more than `tokens` tokens."""
+    state = model.backbone.start(1)
+    if not isinstance(state, CacheState):
+        return ROWS_AT_ONCE  # an LSTM's memory has one size, a small one
+    reach = min(tokens, model.backbone.config.context)
+    return max(1, min(ROWS_AT_ONCE, CACHE_BYTES // (reach * state.token_bytes)))
 
 
 def _row(

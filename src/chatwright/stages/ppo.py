@@ -40,9 +40,9 @@ from chatwright.training.checkpoints import restore_checkpoint, write_checkpoint
 from chatwright.training.learner import check, save_learned, saved_bytes
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.training.policy_networks import Networks, open_networks, working_bytes
-from chatwright.training.policy_optimisation import learn, weigh
+from chatwright.training.policy_optimisation import learn, policy_logps, weigh
 from chatwright.training.prompts import Prompt, chosen, prompts_of
-from chatwright.training.rollouts import Rollout, answer_logps, by_rows, collate
+from chatwright.training.rollouts import Rollout, by_rows, collate
 from chatwright.training.standing import Standing
 from chatwright.world import World, open_world, seed_everything
 
@@ -324,7 +324,7 @@ def _validate(
     rollout, answers = _roll_out(course, policy, prompts, VALIDATION_SEEDS)
 
     def logps(model: LanguageModel) -> Tensor:
-        return by_rows(rollout, lambda part: answer_logps(model, part, temperature=config.temperature), world)
+        return by_rows(rollout, lambda part: policy_logps(config, course.networks, model, part), world)
 
     with torch.no_grad():
         scores = course.score(answers).float() - config.missing_end_penalty * (~rollout.ended).float()

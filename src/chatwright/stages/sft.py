@@ -112,7 +112,7 @@ def sft(config: SFTConfig) -> Path:
         model, tokenizer = load_language_model(config.base, world=world, weights=load_as(config))
         tokenizer, new_tokens = able_to_chat(model, tokenizer)
         model = learner(model, config, new_tokens=new_tokens)
-        context = config.context or model.backbone.config.context
+        context = _context(config, model)
         unusable: list[str] = []
         conversations = read_conversations(config.conversations, left_out=unusable)
         where = names_of(config.conversations)
@@ -208,6 +208,16 @@ def _split(rendered: list[Rendered], config: SFTConfig, where: str) -> tuple[lis
     if not sides[0]:
         raise InputError(f"{where}: too few conversations to hold some out for validation; bring at least two")
     return sides
+
+
+def _context(config: SFTConfig, model: LanguageModel) -> int:
+    """Tokens per row: as set, or as many as the model reads."""
+    most = model.backbone.config.context
+    if config.context is not None and not 2 <= config.context <= most:
+        raise ConfigError(
+            f"sft.context is {config.context}, but {config.base} reads {most} tokens at most; choose 2 to {most}"
+        )
+    return config.context or most
 
 
 def _epochs(config: SFTConfig, training: Sequence[Rendered], flops_per_token: float) -> float:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from chatwright.errors import ConflictError, InputError, NotFoundError
 from chatwright.store.columns import folded, pattern_of
 from chatwright.store.database import Database
-from chatwright.store.schema import REMOVED, chats, feedback, messages
+from chatwright.store.schema import REMOVED, chats, feedback, messages, tasks
 
 LONGEST = 200_000  # characters of a message or system prompt
 _TITLE = 80  # characters of a title that is made from the first question
@@ -149,6 +149,8 @@ class Chats:
                 connection.execute(chats.update().where(chats.c.id == chat_id).values(values))
             if consent is not None:  # what was judged in the chat follows its owner's change of mind
                 connection.execute(feedback.update().where(feedback.c.chat_id == chat_id).values(consent=consent))
+            if consent is False:  # and nobody else goes on reading it
+                connection.execute(tasks.delete().where(tasks.c.chat_id == chat_id))
             return _chat(row_of_chat(connection, person_id, chat_id))
 
     def delete(self, person_id: int, chat_id: int) -> None:

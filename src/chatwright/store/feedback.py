@@ -11,7 +11,8 @@
     flag           reason, and what was flagged
 
 In: judgements.  Out: rows. A row is trained on if it is approved and its person consents; rows of the role chatter wait
-for approval, and everybody has a daily cap, so that nobody can bend a model quietly.
+for approval, and everybody has a daily cap and one per training set (`feedback/caps.py`), so that nobody can bend a
+model quietly.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from chatwright.store.schema import REMOVED, feedback, people, settings, trained
 
 KINDS = ("thumb", "chat_rating", "choice", "ranking", "answer_rating", "demonstration", "prompt", "flag")
 DAILY_CAPS = {"chatter": 100, "labeler": 2000, "admin": 2000}  # rows per person; the setting "daily_caps" overrides
+TRAINING_CAPS = {"chatter": 200}  # rows per person in one training set; the setting "training_caps" overrides
 _AT_ONCE = 500  # numbers in one IN (...)
 
 

@@ -6,7 +6,7 @@ store starts no process: whoever does takes a job with `take`, and says how it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -129,13 +129,6 @@ class Jobs:
     def stop(self, job_id: int) -> Job:
         """A queued job will not start; of a running one the caller ends the process. Ended jobs stay as they are."""
         return self._end(job_id, ("queued", "running"), {"state": "stopped", "finished_at": self._database.now()})
-
-    def lost(self, is_alive: Callable[[int], bool]) -> list[Job]:
-        """Mark as failed the running jobs whose process has gone without a word, such as after a power cut."""
-        gone = [job for job in self.all(state="running", limit=1000) if job.pid is None or not is_alive(job.pid)]
-        return [
-            self.finish(job.id, error="its process ended without a word; start it again, it goes on") for job in gone
-        ]
 
     def _end(self, job_id: int, states: tuple[str, ...], values: Mapping[str, Any]) -> Job:
         with self._database.writing() as connection:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from chatwright.errors import NotFoundError
 from chatwright.store.chats import Chat, ChatMessage
 from chatwright.store.database import Database
-from chatwright.store.feedback import read_rows, runs_of
+from chatwright.store.feedback import FeedbackRow, read_rows, runs_of
 from chatwright.store.people import require_other_admin
 from chatwright.store.schema import (
     REMOVED,
@@ -54,7 +54,9 @@ class PersonalData:
             return sorted(runs_of(connection, trained_on.c.feedback_id.in_(_rows_about(person_id))))
 
     def export(self, person_id: int) -> dict[str, Any]:
-        """All that is stored of a person, as JSON; no hashes, no words of other people's chats."""
+        """All that is stored of a person, as JSON; no hashes, no words of other people's chats, no names of models that
+        they judged blindly.
+        """
         with self._database.reading() as connection:
             person = connection.execute(sa.select(people).where(people.c.id == person_id)).one_or_none()
             if person is None:
@@ -85,7 +87,7 @@ class PersonalData:
                 )
                 for row in own_chats
             ],
-            "feedback": [_json_ready(vars(row) | {"trained_on": list(row.trained_on)}) for row in rows],
+            "feedback": [_json_ready(_blind(row) | {"trained_on": list(row.trained_on)}) for row in rows],
             **known,
         }
 
@@ -120,6 +122,13 @@ def _rows_about(person_id: int) -> sa.Select[tuple[int]]:
     return sa.select(feedback.c.id).where(
         (feedback.c.person_id == person_id) | feedback.c.chat_id.in_(own_chats) | feedback.c.task_id.in_(own_tasks)
     )
+
+
+def _blind(row: FeedbackRow) -> dict[str, Any]:
+    """A row as whoever judged it may see it: a labeler who knew the models would not be blind the next time."""
+    if row.origin != "task":
+        return dict(vars(row))
+    return vars(row) | {"model": "", "content": {name: row.content[name] for name in row.content if name != "models"}}
 
 
 def _plain(rows: sa.CursorResult[Any]) -> list[dict[str, Any]]:

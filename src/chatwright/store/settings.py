@@ -20,6 +20,10 @@ def _is_days(value: Any) -> bool:
     return value is None or isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_share(value: Any) -> bool:
+    return value is None or isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+
+
 def _are_caps(value: Any) -> bool:
     return isinstance(value, dict) and set(value) <= set(DAILY_CAPS) and all(_is_days(cap) for cap in value.values())
 
@@ -28,6 +32,16 @@ def _are_caps(value: Any) -> bool:
 _KNOWN: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
     "retention_days": (None, _is_days, "a number of days from 1, or null to keep chats until they are deleted"),
     "daily_caps": ({}, _are_caps, 'an object of roles and numbers from 1, such as {"chatter": 100}'),
+    "training_caps": (
+        {},
+        _are_caps,
+        'an object of roles and how many rows of one person a training set may hold, such as {"chatter": 200}',
+    ),
+    "training_share": (
+        None,
+        _is_share,
+        "a share above 0 and up to 1 that one person may have of a training set, or null",
+    ),
     "guidelines": ("", lambda value: isinstance(value, str) and len(value) <= 50_000, "a text (Markdown)"),
 }
 

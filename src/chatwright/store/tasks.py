@@ -40,6 +40,7 @@ FLAGS = (
     "fails_instruction", "inappropriate", "hallucination", "breaks_constraint", "sexual", "violent", "encourages_harm",
     "denigrates", "harmful_advice", "expresses_opinion", "moral_judgement",
 )  # fmt: skip
+EVERYBODY = 1000  # the overlap of tasks that each person may do once
 _AT_ONCE = 500
 
 
@@ -85,9 +86,10 @@ class Progress:
     tasks: int
     open: int
     judgements: int
-    wanted: int
+    wanted: int | None
+    """None: as many as there can be, such as prompts that people write."""
     held: int
-    by_category: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    by_category: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     """Category: judgements, wanted."""
 
 
@@ -170,15 +172,16 @@ class Tasks:
         for kind in TASK_KINDS:
             own = [[row[1], *map(int, row[2:])] for row in rows if row[0] == kind]
             count, still_open, done, wanted_of_all = (sum(row[place] for row in own) for place in (1, 2, 3, 4))
+            is_endless = kind == "prompt"
             found.append(
                 Progress(
                     kind=kind,
                     tasks=count,
                     open=still_open,
                     judgements=done,
-                    wanted=wanted_of_all,
+                    wanted=None if is_endless else wanted_of_all,
                     held=leases.get(kind, 0),
-                    by_category={row[0]: (row[3], row[4]) for row in sorted(own)},
+                    by_category={row[0]: (row[3], None if is_endless else row[4]) for row in sorted(own)},
                 )
             )
         return found
@@ -222,6 +225,21 @@ def rank_tasks(
     return made
 
 
+def rating_tasks(rows: Iterable[Mapping[str, Any]], *, overlap: int = 1) -> list[NewTask]:
+    """Tasks to rate single answers, from the lines of `collect`'s answers.jsonl."""
+    return [
+        NewTask(
+            kind="rate_answer",
+            content={"prompt": row["prompt"], "answers": [answer], "models": [row.get("source") or ""]},
+            category=str((row.get("facts") or {}).get("category") or (row.get("facts") or {}).get("kind") or ""),
+            source=str(row.get("source") or ""),
+            overlap=overlap,
+        )
+        for row in rows
+        for answer in dict.fromkeys(row["answers"])
+    ]
+
+
 def demonstration_tasks(
     prompts: Iterable[tuple[Sequence[Mapping[str, str]], Mapping[str, Any]]], *, source: str = "", overlap: int = 1
 ) -> list[NewTask]:
@@ -241,7 +259,7 @@ def demonstration_tasks(
 def prompt_tasks(briefs: Mapping[str, str], *, each: int = 10) -> list[NewTask]:
     """Tasks to write prompts: category and what is asked for; every person may write `each` of them."""
     return [
-        NewTask(kind="prompt", content={"brief": brief, "number": number}, category=category, overlap=1000)
+        NewTask(kind="prompt", content={"brief": brief, "number": number}, category=category, overlap=EVERYBODY)
         for category, brief in briefs.items()
         for number in range(1, each + 1)
     ]

@@ -5,6 +5,7 @@ In: a loaded model and a stage's settings.  Out: a model whose parameters are wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from chatwright.models.transformer import FUSED_LENGTH, Transformer
 from chatwright.models.vocabulary import grow
 from chatwright.text.handover import with_chat
 from chatwright.text.tokenizer import Tokenizer
+from chatwright.training.losses import LARGEST_LOGITS
 
 __all__ = [
     "Fitting",
@@ -71,13 +73,20 @@ def able_to_chat(model: LanguageModel, tokenizer: Tokenizer) -> tuple[Tokenizer,
     return tokenizer, grow(model, new)
 
 
-def learner(model: Model, config: Fitting, *, new_tokens: int = 0) -> Model:
-    """The model that learns: `model` itself with all its weights, or a view of it with new adapters."""
+def learner(model: Model, config: Fitting, *, new_tokens: int = 0, thinned: bool = True) -> Model:
+    """The model that learns: `model` itself with all its weights, or a view of it with new adapters.
+
+    Not `thinned`: without dropout, whatever the settings say. Raises ConfigError for what only a Transformer can do.
+    """
     if config.lora.rank:
-        model = adapted(model, config.lora, seed=config.seed, weights=config.weights, new_tokens=new_tokens)
+        lora = config.lora if thinned else replace(config.lora, dropout=0.0)
+        model = adapted(model, lora, seed=config.seed, weights=config.weights, new_tokens=new_tokens)
+        model.train(lora.dropout > 0)
     model.requires_grad_(True)
     if isinstance(model.backbone, Transformer):
         model.backbone.checkpointing = config.checkpointing
+    elif config.checkpointing:
+        raise ConfigError("checkpointing works on Transformers, this model is recurrent; leave checkpointing out")
     return model
 
 
@@ -99,7 +108,8 @@ def needed_bytes(model: LanguageModel | ScalarModel, *, tokens: int, length: int
         again = isinstance(model.backbone, Transformer) and model.backbone.checkpointing
         kept = shape.layers * shape.width + block if again else shape.layers * block
     size = model.backbone.dtype.itemsize
-    logits = min(tokens * shape.vocabulary, 1 << 26) * 8 if isinstance(model, LanguageModel) else 0
+    # Logits, their softmax and what is between them, in float32; two threads have a piece each.
+    logits = min(tokens * shape.vocabulary, 2 * LARGEST_LOGITS) * 12 if isinstance(model, LanguageModel) else 0
     merging = 4 * sum(weight.numel() for weight in model.buffers()) if is_adapted(model) else 0
     return frozen_bytes(model) + count_parameters(model) * copies + max(tokens * kept * size + logits, merging)
 

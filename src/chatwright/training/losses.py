@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from chatwright.models.fused import next_token_loss
 from chatwright.models.heads import LanguageModel
@@ -23,13 +22,19 @@ __all__ = [
     "clipped_policy_loss",
     "clipped_value_loss",
     "language_loss",
+    "positions_at_once",
     "ranking_loss",
     "shaped_rewards",
     "whiten",
 ]
 
-LARGEST_LOGITS = 1 << 26
-"""Tokens times vocabulary from which the loss is taken piece by piece: 256 MB of float32 at a time."""
+LARGEST_LOGITS = 1 << 25
+"""Positions times vocabulary that a thread has in memory at once: 128 MB of float32, and about twice that beside it."""
+
+
+def positions_at_once(vocabulary: int) -> int:
+    """How many positions reach the output layer together; more are taken piece by piece."""
+    return max(1, LARGEST_LOGITS // vocabulary)
 
 
 def language_loss(model: LanguageModel, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -42,16 +47,8 @@ def language_loss(model: LanguageModel, batch: Batch) -> tuple[Tensor, Tensor]:
         supervised = batch.weights > 0
         picked, targets, weights = vectors[supervised], batch.targets[supervised], batch.weights[supervised]
     matrix, bias, rows = model.output_weight, model.output_bias, model.output_rows
-    if len(targets) * len(matrix) <= LARGEST_LOGITS:
-        return next_token_loss(picked, matrix, targets, weights, bias, rows), weights.sum()
-    size = max(1, LARGEST_LOGITS // len(matrix))
-    total = picked.new_zeros((), dtype=weights.dtype)
-    for vectors, own, weight in zip(picked.split(size), targets.split(size), weights.split(size), strict=True):
-        # of one piece at a time: the logits are computed again on the way back
-        total = total + checkpoint(
-            next_token_loss, vectors, matrix, own, weight, bias, rows, use_reentrant=False, preserve_rng_state=False
-        )
-    return total, weights.sum()
+    pieces = positions_at_once(len(matrix))
+    return next_token_loss(picked, matrix, targets, weights, bias, rows, at_once=pieces), weights.sum()
 
 
 def ranking_loss(scores: Tensor, pairs: Sequence[Sequence[tuple[int, int]]]) -> tuple[Tensor, Tensor]:

@@ -48,6 +48,8 @@ class Networks:
     value: ScalarModel
     average: LanguageModel | None
     """Running mean of the policy's weights."""
+    vocabulary: int | None = None
+    """Ids that have a text; rows of the policy beyond are never sampled. None: all."""
 
     @property
     def trained(self) -> dict[str, nn.Module]:
@@ -74,15 +76,18 @@ def open_networks(config: Settings, world: World) -> tuple[Networks, ScalarModel
     scorer, _ = load_scalar_model(config.reward, world=world)
     _check_tokenizers(config, tokenizer, reward_tokenizer)
     average = load_language_model(config.policy, world=world)[0] if config.ema else None
-    return Networks(policy.requires_grad_(True), reference, value.requires_grad_(True), average), scorer, tokenizer
+    policy, value = policy.requires_grad_(True), value.requires_grad_(True)
+    return Networks(policy, reference, value, average, tokenizer.size), scorer, tokenizer
 
 
 def _on_one_base(config: Settings, world: World) -> tuple[Networks, ScalarModel, Tokenizer]:
     """The same networks as adapters: the reference is the policy's base, and the value function starts on the reward
     model's memory, which is the policy's too where the reward model was trained from it with adapters.
+
+    None of them thins: log-probabilities must be those that answers were sampled with, and values repeatable.
     """
     base, tokenizer = load_language_model(config.policy, world=world, weights=load_as(config))
-    policy = learner(base, config)
+    policy = learner(base, config, thinned=False)
     reference = bare(policy)
     del base
     scorer = load_beside(policy, config.policy, config.reward)
@@ -90,13 +95,13 @@ def _on_one_base(config: Settings, world: World) -> tuple[Networks, ScalarModel,
         loaded, reward_tokenizer = load_scalar_model(config.reward, world=world, weights=load_as(config))
         _check_tokenizers(config, tokenizer, reward_tokenizer)
         scorer = frozen(loaded, config.weights)
-        value = learner(scorer, config)
+        value = learner(scorer, config, thinned=False)
     else:
         _check_tokenizers(config, tokenizer, Tokenizer.load(config.reward))
         value = twin(scorer).requires_grad_(True)
     scorer.requires_grad_(False)
     average = twin(policy).requires_grad_(False) if config.ema else None
-    return Networks(policy, reference, value, average), scorer, tokenizer
+    return Networks(policy, reference, value, average, tokenizer.size), scorer, tokenizer
 
 
 def _check_tokenizers(config: Settings, own: Tokenizer, other: Tokenizer) -> None:

@@ -34,7 +34,7 @@ from chatwright.training.policy_networks import Networks
 from chatwright.training.rollouts import Rollout, answer_logps, answer_values, by_rows
 from chatwright.world import World
 
-__all__ = ["RATIO_TOLERANCE", "Settings", "learn", "weigh"]
+__all__ = ["RATIO_TOLERANCE", "Settings", "learn", "policy_logps", "weigh"]
 
 RATIO_TOLERANCE = 1e-3
 """How far the first minibatch's ratios may stray from 1 before stored log-probabilities are computed anew."""
@@ -84,9 +84,7 @@ def weigh(
         if not bool(torch.isfinite(scores).all()):
             raise TrainingError("the reward of an answer is not finite; look at the reward model")
         scores = scores - config.missing_end_penalty * (~rollout.ended).float()
-        reference = by_rows(
-            rollout, lambda part: answer_logps(networks.reference, part, temperature=config.temperature), world
-        )
+        reference = by_rows(rollout, lambda part: policy_logps(config, networks, networks.reference, part), world)
         values = by_rows(rollout, lambda part: answer_values(networks.value, part), world)
         mask = rollout.mask
         rewards = shaped_rewards(rollout.logps, reference, scores, mask, kl_coefficient=kl_coefficient)
@@ -121,7 +119,7 @@ def learn(
 ) -> tuple[Rollout, dict[str, float], bool]:
     """Clipped steps on the minibatches of an iteration. Returns the rollout, figures, and whether logps were redone."""
     if recompute:
-        rollout = _recomputed(config, networks.policy, rollout, world)
+        rollout = _recomputed(config, networks, rollout, world)
     totals: dict[str, float] = {}
     size = config.batch // config.minibatches
     for epoch in range(config.epochs):
@@ -138,7 +136,7 @@ def learn(
                             f"computed anew; the policy does not compute the same twice"
                         )
                     totals["first_ratio"], recompute = figures["ratio_error"], True
-                    rollout = _recomputed(config, networks.policy, rollout, world)
+                    rollout = _recomputed(config, networks, rollout, world)
                     gradients, figures = _gradients(
                         config, networks, optimizers, rollout.rows(rows), text, number, world
                     )
@@ -167,7 +165,7 @@ def _gradients(
             total, weight = language_loss(networks.policy, part)
             return config.ptx_coefficient * total / whole_text
         inside = part.mask > 0
-        logps = answer_logps(networks.policy, part, temperature=config.temperature)[inside]
+        logps = policy_logps(config, networks, networks.policy, part)[inside]
         values = answer_values(networks.value, part)[inside]
         old = part.logps[inside]
         policy_loss, clipped = clipped_policy_loss(logps, old, part.advantages[inside], clip=config.clip)
@@ -222,9 +220,12 @@ def _step(
             totals[key] = totals.get(key, 0.0) + value
 
 
-def _recomputed(config: Settings, policy: LanguageModel, rollout: Rollout, world: World) -> Rollout:
+def policy_logps(config: Settings, networks: Networks, model: LanguageModel, part: Rollout) -> Tensor:
+    """Log-probabilities of the answer tokens under the distribution that answers are sampled from."""
+    return answer_logps(model, part, temperature=config.temperature, vocabulary=networks.vocabulary)
+
+
+def _recomputed(config: Settings, networks: Networks, rollout: Rollout, world: World) -> Rollout:
     with torch.enable_grad():  # the kernels of training, whose rounding may differ from those without a gradient
-        logps = by_rows(
-            rollout, lambda part: answer_logps(policy, part, temperature=config.temperature).detach(), world
-        )
+        logps = by_rows(rollout, lambda part: policy_logps(config, networks, networks.policy, part).detach(), world)
     return replace(rollout, logps=logps)

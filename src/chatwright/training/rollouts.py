@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from chatwright.models.heads import LanguageModel, ScalarModel
+from chatwright.training.losses import positions_at_once
 from chatwright.world import World
 
 __all__ = ["Rollout", "answer_logps", "answer_values", "by_rows", "collate", "sequence_scores"]
@@ -108,17 +110,31 @@ def _places(rollout: Rollout) -> tuple[Tensor, Tensor, Tensor]:
     return rows, steps, rollout.starts[rows] + steps - 1
 
 
-def answer_logps(model: LanguageModel, rollout: Rollout, *, temperature: float) -> Tensor:
+def answer_logps(
+    model: LanguageModel, rollout: Rollout, *, temperature: float, vocabulary: int | None = None
+) -> Tensor:
     """Log-probabilities float32 [B, T] of the answer tokens under softmax(logits / temperature); 0 outside.
 
-    Only answer tokens reach the output layer.
+    `vocabulary` is the number of ids that have a text: rows of the model beyond it are never sampled, so they take no
+    part (None: all do). Only answer tokens reach the output layer, a piece at a time where the vocabulary is large.
     """
     rows, steps, before = _places(rollout)
     vectors, _ = model.backbone(rollout.tokens[:, :-1])
-    logps = torch.log_softmax(model.logits(vectors[rows, before]).float() / temperature, dim=-1)
-    targets = rollout.tokens[rows, before + 1]
-    picked = logps.gather(1, targets[:, None]).squeeze(1)
-    return picked.new_zeros(rollout.logps.shape).index_put((rows, steps), picked)
+    picked, targets = vectors[rows, before], rollout.tokens[rows, before + 1]
+
+    def logps(own: Tensor, following: Tensor) -> Tensor:
+        logits = model.logits(own)[:, :vocabulary].float() / temperature
+        return torch.log_softmax(logits, dim=-1).gather(1, following[:, None]).squeeze(1)
+
+    size = positions_at_once(len(model.output_weight))
+    if len(targets) <= size:
+        found = logps(picked, targets)
+    else:  # the logits of each piece are computed again on the way back
+        pieces = zip(picked.split(size), targets.split(size), strict=True)
+        found = torch.cat(
+            [checkpoint(logps, *piece, use_reentrant=False, preserve_rng_state=False) for piece in pieces]
+        )
+    return found.new_zeros(rollout.logps.shape).index_put((rows, steps), found)
 
 
 def answer_values(model: ScalarModel, rollout: Rollout) -> Tensor:

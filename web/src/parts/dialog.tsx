@@ -1,7 +1,8 @@
-// A modal: the browser's own <dialog> traps the focus, closes on Escape and gives the focus back.
+// A modal: the browser's own <dialog> traps the focus and closes on Escape.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./icons";
+import { Notices } from "./notices";
 
 interface Props {
   title: string;
@@ -13,10 +14,15 @@ interface Props {
 
 export function Dialog({ title, close, onClose, class: extra = "", children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
+    const before = document.activeElement;
     dialog?.showModal();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // The browser gives the focus back only to what it finds when the element is still in the page.
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
   }, []);
   return (
     <dialog
@@ -40,6 +46,7 @@ export function Dialog({ title, close, onClose, class: extra = "", children }: P
         </header>
         {children}
       </div>
+      <Notices close={close} />
     </dialog>
   );
 }

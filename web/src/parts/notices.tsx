@@ -1,5 +1,6 @@
 // Short messages at the foot of the page, and the quiet voice that reads streamed text to screen readers.
 import { signal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { explain, isAbort } from "../api";
 
 interface Notice {
@@ -10,6 +11,8 @@ interface Notice {
 
 const notices = signal<Notice[]>([]);
 const spoken = signal("");
+/** Places that can show notices: the page, and every open dialog. Only the last does: what lies under a modal is inert. */
+const places = signal<symbol[]>([]);
 let last = 0;
 
 export function notify(text: string, kind: Notice["kind"] = "info"): void {
@@ -32,20 +35,30 @@ export function announce(text: string): void {
 }
 
 export function Notices({ close }: { close: string }) {
+  const own = useRef(Symbol("place"));
+  useLayoutEffect(() => {
+    const place = own.current;
+    places.value = [...places.value, place];
+    return () => {
+      places.value = places.value.filter((other) => other !== place);
+    };
+  }, []);
+  const isTop = places.value.at(-1) === own.current;
   return (
     <>
       <div class="notices" role="status">
-        {notices.value.map((notice) => (
-          <div key={notice.id} class={`notice ${notice.kind}`}>
-            <span>{notice.text}</span>
-            <button type="button" class="quiet small" onClick={() => dismiss(notice.id)}>
-              {close}
-            </button>
-          </div>
-        ))}
+        {isTop &&
+          notices.value.map((notice) => (
+            <div key={notice.id} class={`notice ${notice.kind}`}>
+              <span>{notice.text}</span>
+              <button type="button" class="quiet small" onClick={() => dismiss(notice.id)}>
+                {close}
+              </button>
+            </div>
+          ))}
       </div>
       <div class="for-readers" aria-live="polite">
-        {spoken}
+        {isTop && spoken.value}
       </div>
     </>
   );

@@ -71,7 +71,7 @@ function options(curves: Curve[], width: number, height: number, digits: (value:
   return {
     width,
     height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0], // the last mark of the axis needs its half
     scales: { x: { time: false } },
     axes: [{ ...axis, size: 26 }, { ...axis, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : digits(tick))) }],
     legend: { live: true, markers: { width: 0, fill: (self, at) => (self.series[at]?.stroke as () => string)?.() ?? soft } },

@@ -1,6 +1,6 @@
 // Tabs as the WAI pattern has them: one stop of the Tab key, arrows, Home and End walk and choose.
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { walk } from "./roving";
 import "./panels.css";
 
@@ -20,6 +20,7 @@ interface Props<Name extends string> {
 export function Tabs<Name extends string>({ label, tabs, chosen, onChoose, children }: Props<Name>) {
   const bar = useRef<HTMLDivElement>(null);
   const id = (name: string, kind: string) => `${kind}-${name}`;
+  useLayoutEffect(() => showChosen(bar.current), [chosen]);
   return (
     <>
       <div
@@ -50,4 +51,10 @@ export function Tabs<Name extends string>({ label, tabs, chosen, onChoose, child
       </div>
     </>
   );
+}
+
+/** On a narrow screen the chosen tab may lie outside the bar. The page itself must not move. */
+function showChosen(bar: HTMLElement | null): void {
+  const tab = bar?.querySelector<HTMLElement>("[aria-selected=true]");
+  if (bar && tab) bar.scrollLeft = tab.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
 }

@@ -6,7 +6,7 @@ In: what the admin page sends.  Out: what there is now. Passwords and secrets ar
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -18,10 +18,12 @@ from chatwright.serving.web.chats import shown_chat
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.sessions import shown_person
 from chatwright.serving.web.shapes import Number, as_file, id_of, time_of
+from chatwright.serving.web.shown import chats, plain
+from chatwright.serving.web.shown import people as shown
 from chatwright.serving.web.visitors import LOCAL_NAME, Admin
 from chatwright.store.keys import Key
 from chatwright.store.people import Invite, Person
-from chatwright.store.usage import Spent
+from chatwright.store.usage import Spent, UsageKind
 
 __all__ = ["router"]
 
@@ -57,23 +59,31 @@ class ChangedSettings(Body):
 
     retention_days: int | None = None
     daily_caps: dict[str, int | None] | None = None
+    training_caps: dict[str, int | None] | None = None
+    training_share: float | None = None
     guidelines: str | None = None
 
 
 # -- people --
 
 
-@router.get("/people", summary="Everybody who has an account")
+@router.get("/people", summary="Everybody who has an account", response_model=shown.People)
 def people(web: WebOf, visitor: Admin) -> Any:
     return {"people": [_person(person) for person in web.store.people.all() if person.name != LOCAL_NAME]}
 
 
-@router.patch("/people/{person}", summary="Change somebody's role, or disable the account")
+@router.patch(
+    "/people/{person}", summary="Change somebody's role, or disable the account", response_model=shown.FullPerson
+)
 def change_person(person: Number, body: ChangedPerson, web: WebOf, visitor: Admin) -> Any:
     return _person(web.store.people.change(person, role=body.role, disabled=body.disabled))
 
 
-@router.post("/people/{person}/password", summary="Give somebody a new password; ends their sessions")
+@router.post(
+    "/people/{person}/password",
+    summary="Give somebody a new password; ends their sessions",
+    response_model=plain.Nothing,
+)
 def set_password(person: Number, body: Password, web: WebOf, visitor: Admin) -> Any:
     if web.store.people.get(person).name == LOCAL_NAME:
         raise ConflictError("the account of this computer itself has no password")
@@ -81,14 +91,19 @@ def set_password(person: Number, body: Password, web: WebOf, visitor: Admin) -> 
     return {}
 
 
-@router.delete("/people/{person}", summary="Delete an account and what it holds")
+@router.delete("/people/{person}", summary="Delete an account and what it holds", response_model=plain.Gone)
 def delete_person(person: Number, web: WebOf, visitor: Admin) -> Any:
     """`runs` had learned from what the person wrote, and want training again."""
     gone = web.store.personal.delete(person)
     return {"chats": gone.chats, "feedback": gone.feedback, "runs": list(gone.runs)}
 
 
-@router.get("/people/{person}/export", summary="Everything that is stored of somebody", response_class=Response)
+@router.get(
+    "/people/{person}/export",
+    summary="Everything that is stored of somebody",
+    response_class=Response,
+    responses=plain.FILE,
+)
 def export_person(person: Number, web: WebOf, visitor: Admin) -> Response:
     """For somebody who asks for their data and cannot sign in. Chats that they do not share stay unseen."""
     found = web.store.personal.export(person)
@@ -99,12 +114,14 @@ def export_person(person: Number, web: WebOf, visitor: Admin) -> Response:
     return as_file(json.dumps(found, indent=2, ensure_ascii=False), f"{name}.json", "application/json")
 
 
-@router.get("/people/{person}/runs", summary="Runs that have learned from what somebody wrote")
+@router.get(
+    "/people/{person}/runs", summary="Runs that have learned from what somebody wrote", response_model=plain.TrainedRuns
+)
 def runs_of_person(person: Number, web: WebOf, visitor: Admin) -> Any:
     return {"runs": web.store.personal.trained_runs(person)}
 
 
-@router.get("/shared_chats", summary="Chats whose owners let admins read them")
+@router.get("/shared_chats", summary="Chats whose owners let admins read them", response_model=shown.SharedChats)
 def shared_chats(web: WebOf, visitor: Admin) -> Any:
     found = web.store.chats.shared(limit=200)
     return {
@@ -115,7 +132,7 @@ def shared_chats(web: WebOf, visitor: Admin) -> Any:
     }
 
 
-@router.get("/shared_chats/{chat}", summary="One of these chats")
+@router.get("/shared_chats/{chat}", summary="One of these chats", response_model=chats.Chat)
 def shared_chat(chat: Number, web: WebOf, visitor: Admin) -> Any:
     found = web.store.chats.get(visitor.id, chat, as_admin=True)
     return shown_chat(found, web.store.chats.messages(visitor.id, chat, as_admin=True), {}, {})
@@ -124,12 +141,12 @@ def shared_chat(chat: Number, web: WebOf, visitor: Admin) -> Any:
 # -- invitations --
 
 
-@router.get("/invites", summary="Invitations")
+@router.get("/invites", summary="Invitations", response_model=shown.Invites)
 def invites(web: WebOf, visitor: Admin) -> Any:
     return {"invites": [_invite(invite) for invite in web.store.people.invites()]}
 
 
-@router.post("/invites", summary="Invite somebody")
+@router.post("/invites", summary="Invite somebody", response_model=shown.MadeInvite)
 def invite(body: NewInvite, web: WebOf, visitor: Admin) -> Any:
     """The link is `path` on this server; it works once, and its token is shown only now."""
     if visitor.is_local and body.role != "admin":
@@ -146,12 +163,12 @@ def withdraw(invite: Number, web: WebOf, visitor: Admin) -> None:
 # -- keys and usage --
 
 
-@router.get("/keys", summary="API keys, also revoked ones")
+@router.get("/keys", summary="API keys, also revoked ones", response_model=shown.Keys)
 def keys(web: WebOf, visitor: Admin) -> Any:
     return {"keys": [_key(web, key) for key in web.store.keys.all(with_revoked=True)]}
 
 
-@router.post("/keys", summary="Make an API key")
+@router.post("/keys", summary="Make an API key", response_model=shown.MadeKey)
 def add_key(body: NewKey, web: WebOf, visitor: Admin) -> Any:
     """The secret is shown only now."""
     key, secret = web.store.keys.add(
@@ -170,31 +187,24 @@ def revoke_key(key: Number, web: WebOf, visitor: Admin) -> None:
     web.store.keys.revoke(key)
 
 
-@router.get("/usage", summary="Who used how much")
+@router.get("/usage", summary="Who used how much", response_model=shown.UsageReport)
 def usage(web: WebOf, visitor: Admin, days: int = Query(30, ge=1, le=366)) -> Any:
+    """Requests to models; what training took stands apart, in `training`."""
     since = (datetime.now(UTC) - timedelta(days=days - 1)).date()
-    names = {person.id: person.name for person in web.store.people.all()}
-    keys = {key.id: key.name for key in web.store.keys.all(with_revoked=True)}
-    rows = web.store.usage.sums(by=("day", "key_id", "person_id", "model"), since=since)
-    return {
-        "rows": [
-            {**_spent(row), "key": keys.get(row.key_id or 0), "person": names.get(row.person_id or 0)} for row in rows
-        ],
-        "total": _spent(web.store.usage.total(since=since)),
-    }
+    return {**_used(web, "use", since), "training": _used(web, "training", since)}
 
 
-@router.get("/settings", summary="Settings that can change while the server runs")
+@router.get("/settings", summary="Settings that can change while the server runs", response_model=shown.ServerSettings)
 def settings(web: WebOf, visitor: Admin) -> Any:
     return web.store.settings.all()
 
 
-@router.patch("/settings", summary="Change settings")
+@router.patch("/settings", summary="Change settings", response_model=shown.ServerSettings)
 def change_settings(body: ChangedSettings, web: WebOf, visitor: Admin) -> Any:
     for name in sorted(body.model_fields_set):
         value = getattr(body, name)
         if value is None:
-            value = {"daily_caps": {}, "guidelines": ""}.get(name)
+            value = {"daily_caps": {}, "training_caps": {}, "guidelines": ""}.get(name)
         web.store.settings.set(name, value)
     return web.store.settings.all()
 
@@ -236,6 +246,19 @@ def _key(web: Web, key: Key) -> dict[str, Any]:
     }
 
 
+def _used(web: Web, kind: UsageKind, since: date) -> dict[str, Any]:
+    names = {person.id: person.name for person in web.store.people.all()}
+    keys = {key.id: key.name for key in web.store.keys.all(with_revoked=True)}
+    rows = web.store.usage.sums(by=("day", "key_id", "person_id", "model"), since=since, kind=kind)
+    total = next(iter(web.store.usage.sums(by=(), since=since, kind=kind)), Spent())
+    return {
+        "rows": [
+            {**_spent(row), "key": keys.get(row.key_id or 0), "person": names.get(row.person_id or 0)} for row in rows
+        ],
+        "total": _spent(total),
+    }
+
+
 def _spent(spent: Spent) -> dict[str, Any]:
-    shown = {name: value for name, value in vars(spent).items() if name not in ("key_id", "person_id", "kind")}
-    return {**shown, "day": None if spent.day is None else spent.day.isoformat()}
+    told = {name: value for name, value in vars(spent).items() if name not in ("key_id", "person_id", "kind")}
+    return {**told, "day": None if spent.day is None else spent.day.isoformat()}

@@ -18,11 +18,13 @@ from chatwright.generation.speaker import Request, Speaker
 from chatwright.serving.answering import Answers, Tally
 from chatwright.serving.asking import sampling_of, seeds_for, stops_of
 from chatwright.serving.errors import ApiError, as_api_error, too_long
+from chatwright.serving.moderating import check
 from chatwright.serving.schemas import Body, SamplingBody
 from chatwright.serving.service import Asking, AskingOf
 from chatwright.serving.streaming import COMMENT, DONE, EventStream, event
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Id, Number, id_of
+from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import Chatter, Visitor
 from chatwright.store.answers import WRITING
 from chatwright.store.answers import Answers as Stored
@@ -66,22 +68,18 @@ class Prompt:
     facts: dict[str, int]
 
 
-@router.post("/chats/{chat}/answers", summary="Answer a message", response_class=Response)
+@router.post("/chats/{chat}/answers", summary="Answer a message", response_class=Response, responses=plain.EVENTS)
 async def answer(chat: Number, body: NewAnswers, asking: AskingOf, web: WebOf, visitor: Chatter) -> Response:
     """Streams `n` answers, which become children of `parent`. Closing the connection ends and keeps them."""
     speaker = asking.speaker(body.model)
     prompt = await asyncio.to_thread(_prompt, web, visitor, chat, body, speaker)
-    wishes = SamplingBody(model=body.model, **_wishes(body))
-    wanted = _wanted(body, speaker)
-    sampling = sampling_of(wishes, speaker, wanted, len(prompt.tokens))
-    stops = stops_of(wishes.stop, asking.service.settings)
-    caller = visitor.caller
-    requests = [
-        Request(tokens=prompt.tokens, sampling=sampling, seed=seed, stop=stops, cache_salt=caller.salt)
-        for seed in seeds_for(wishes.seed, body.n)
-    ]
+    requests = _requests(asking, body, prompt, speaker, visitor)
+    verdict = await check(asking.service.moderator, prompt.conversation, "user")
+    if not verdict.allowed:
+        drafts = await asyncio.to_thread(_refused, web, visitor, chat, body, verdict.reply)
+        return EventStream(_refusal(body, prompt, drafts), lambda: None)
     answers = await asking.service.start(
-        caller,
+        visitor.caller,
         body.model,
         requests,
         Tally(len(prompt.tokens)),
@@ -146,9 +144,38 @@ async def _events(
     yield DONE
 
 
+def _refused(web: Web, visitor: Visitor, chat: int, body: NewAnswers, reply: str) -> list[Draft]:
+    """What the moderator says instead of each answer, stored as one."""
+    drafts = [Draft(web.store.answers, message_id, [reply]) for message_id in _begin(web, visitor, chat, body)]
+    for draft in drafts:
+        draft.store("content_filter")
+    return drafts
+
+
+async def _refusal(body: NewAnswers, prompt: Prompt, drafts: list[Draft]) -> AsyncGenerator[str, None]:
+    ids = [id_of(draft.id) for draft in drafts]
+    yield _chunk(body, 0, {"role": "assistant"}, message_ids=ids, context=prompt.facts)
+    for number, draft in enumerate(drafts):
+        yield _chunk(body, number, {"content": "".join(draft.parts)}, "content_filter")
+    usage = Tally(len(prompt.tokens)).usage()
+    yield event({"object": "chat.completion.chunk", "choices": [], "usage": usage})
+    yield DONE
+
+
 def _chunk(body: NewAnswers, number: int, delta: dict[str, str], reason: str | None = None, **more: Any) -> str:
     choice = {"index": number, "delta": delta, "finish_reason": reason}
     return event({"object": "chat.completion.chunk", "model": body.model, **more, "choices": [choice]})
+
+
+def _requests(asking: Asking, body: NewAnswers, prompt: Prompt, speaker: Speaker, visitor: Visitor) -> list[Request]:
+    """What the engine is asked, once per answer."""
+    wishes = SamplingBody(model=body.model, **_wishes(body))
+    sampling = sampling_of(wishes, speaker, _wanted(body, speaker), len(prompt.tokens))
+    stops = stops_of(wishes.stop, asking.service.settings)
+    return [
+        Request(tokens=prompt.tokens, sampling=sampling, seed=seed, stop=stops, cache_salt=visitor.caller.salt)
+        for seed in seeds_for(wishes.seed, body.n)
+    ]
 
 
 def _begin(web: Web, visitor: Visitor, chat: int, body: NewAnswers) -> list[int]:

@@ -23,6 +23,7 @@ from chatwright.serving import pages
 from chatwright.serving.app import create_app
 from chatwright.serving.moderating import Moderator
 from chatwright.serving.settings import ServeSettings
+from chatwright.serving.training_usage import enter_training
 from chatwright.serving.web import (
     admin,
     answers,
@@ -88,7 +89,12 @@ def web_app(
         runs=watched,
         judges=Judges(shelf.folder),
         inside=Inside(shelf.folder, load_inside),
-        supervisor=Supervisor(store, partial(prepare, store=store, runs=watched), every=look_at_jobs_every),
+        supervisor=Supervisor(
+            store,
+            partial(prepare, store=store, runs=watched),
+            every=look_at_jobs_every,
+            over=partial(enter_training, store, price_per_1000=settings.prices.training),
+        ),
         quiet=QuietWorker(),
     )
     app = create_app(

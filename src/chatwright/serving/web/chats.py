@@ -15,6 +15,8 @@ from chatwright.serving.errors import ApiError
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Id, Number, as_file, id_of, time_of
+from chatwright.serving.web.shown import chats as shown
+from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import Chatter, Visitor
 from chatwright.store.answers import WRITING
 from chatwright.store.chats import Chat, ChatMessage
@@ -67,7 +69,7 @@ class Choice(Body):
     shown: list[Id]
 
 
-@router.get("/chats", summary="My chats, the one changed last first")
+@router.get("/chats", summary="My chats, the one changed last first", response_model=shown.ChatList)
 def chats(
     web: WebOf,
     visitor: Chatter,
@@ -86,18 +88,18 @@ def chats(
     return {"chats": [_summary(chat, ratings) for chat in part], "more": len(found) > offset + limit}
 
 
-@router.post("/chats", summary="Begin a chat")
+@router.post("/chats", summary="Begin a chat", response_model=shown.Chat)
 def start(body: NewChat, web: WebOf, visitor: Chatter) -> Any:
     chat = web.store.chats.start(visitor.id, title=body.title, system=body.system, model=body.model)
     return shown_chat(chat, [], {}, {})
 
 
-@router.get("/chats/{chat}", summary="A chat with all its branches")
+@router.get("/chats/{chat}", summary="A chat with all its branches", response_model=shown.Chat)
 def chat(chat: Number, web: WebOf, visitor: Chatter) -> Any:
     return _whole(web, visitor, chat)
 
 
-@router.patch("/chats/{chat}", summary="Rename a chat, change its settings, open a branch")
+@router.patch("/chats/{chat}", summary="Rename a chat, change its settings, open a branch", response_model=shown.Chat)
 def change(chat: Number, body: ChangedChat, web: WebOf, visitor: Chatter) -> Any:
     """`tip` opens the branch through that message; `consent` lets the chat be trained on, `shared` lets admins read."""
     web.store.chats.change(
@@ -118,7 +120,7 @@ def delete(chat: Number, web: WebOf, visitor: Chatter) -> None:
     web.store.chats.delete(visitor.id, chat)
 
 
-@router.get("/chats/{chat}/export", summary="A chat as a file", response_class=Response)
+@router.get("/chats/{chat}/export", summary="A chat as a file", response_class=Response, responses=plain.FILE)
 def export(chat: Number, web: WebOf, visitor: Chatter, format: Literal["markdown", "json"] = "markdown") -> Response:
     found, tree = web.store.chats.get(visitor.id, chat), web.store.chats.messages(visitor.id, chat)
     name = (found.title or "chat")[:60]
@@ -127,7 +129,7 @@ def export(chat: Number, web: WebOf, visitor: Chatter, format: Literal["markdown
     return as_file(to_markdown(found, tree), f"{name}.md", "text/markdown; charset=utf-8")
 
 
-@router.post("/chats/{chat}/messages", summary="Add a message")
+@router.post("/chats/{chat}/messages", summary="Add a message", response_model=shown.Message)
 def say(chat: Number, body: NewMessage, web: WebOf, visitor: Chatter) -> Any:
     """An edited question is another child of the same parent. The same `submission` again adds nothing."""
     message = web.store.chats.say(
@@ -142,7 +144,11 @@ def say(chat: Number, body: NewMessage, web: WebOf, visitor: Chatter) -> Any:
     return shown_message(message, None)
 
 
-@router.post("/messages/{message}/feedback", summary="Thumb an answer, or take the thumb back")
+@router.post(
+    "/messages/{message}/feedback",
+    summary="Thumb an answer, or take the thumb back",
+    response_model=shown.MessageFeedback,
+)
 def judge(message: Number, body: Feedback, web: WebOf, visitor: Chatter) -> Any:
     chat = web.store.chats.chat_of(visitor.id, message)
     if body.thumb is None:
@@ -161,7 +167,7 @@ def judge(message: Number, body: Feedback, web: WebOf, visitor: Chatter) -> Any:
     return _feedback(row)
 
 
-@router.post("/chats/{chat}/rating", summary="Rate the whole chat")
+@router.post("/chats/{chat}/rating", summary="Rate the whole chat", response_model=shown.ChatRating)
 def rate(chat: Number, body: Rating, web: WebOf, visitor: Chatter) -> Any:
     if body.rating is None:
         web.store.chats.get(visitor.id, chat)
@@ -171,14 +177,14 @@ def rate(chat: Number, body: Rating, web: WebOf, visitor: Chatter) -> Any:
     return {"rating": body.rating}
 
 
-@router.post("/chats/{chat}/choice", summary="Take one of several drafts")
+@router.post("/chats/{chat}/choice", summary="Take one of several drafts", response_model=plain.Nothing)
 def choose(chat: Number, body: Choice, web: WebOf, visitor: Chatter) -> Any:
     """`shown`: all drafts in the order in which they stood on the page; the others are ranked below the chosen one."""
     web.store.judging.choose(visitor.id, chat, body.chosen, body.shown)
     return {}
 
 
-@router.get("/messages/{message}/score", summary="A reward model's score of an answer")
+@router.get("/messages/{message}/score", summary="A reward model's score of an answer", response_model=shown.Score)
 async def score(message: Number, web: WebOf, visitor: Chatter) -> Any:
     """404 where the answer's model has no reward model beside it."""
     found = await web.judges.score(web, visitor.id, message)

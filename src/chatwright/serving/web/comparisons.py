@@ -25,6 +25,8 @@ from chatwright.serving.service import Asking, AskingOf
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Number, id_of, time_of
 from chatwright.serving.web.shelf import retire
+from chatwright.serving.web.shown import plain
+from chatwright.serving.web.shown import running as shown
 from chatwright.serving.web.visitors import Admin, Chatter
 from chatwright.store.comparisons import Comparison
 from chatwright.text.conversation import Conversation
@@ -57,7 +59,7 @@ class Vote(Body):
     vote: Literal["left", "right", "tie", "both_bad"]
 
 
-@router.post("", summary="Let two models answer the same prompts")
+@router.post("", summary="Let two models answer the same prompts", response_model=shown.ComparisonForAdmin)
 async def start(body: NewComparison, asking: AskingOf, web: WebOf, visitor: Admin) -> Any:
     """Answers come now, so this takes a while; models of runs are loaded for it and let go of."""
     prompts = await asyncio.to_thread(_prompts, web, body)
@@ -79,7 +81,7 @@ async def start(body: NewComparison, asking: AskingOf, web: WebOf, visitor: Admi
     return _shown(web, made, visitor.id, with_models=True)
 
 
-@router.get("", summary="Comparisons, newest first")
+@router.get("", summary="Comparisons, newest first", response_model=shown.Comparisons)
 def comparisons(web: WebOf, visitor: Chatter) -> Any:
     is_admin = visitor.role == "admin"
     return {
@@ -91,7 +93,7 @@ def comparisons(web: WebOf, visitor: Chatter) -> Any:
     }
 
 
-@router.post("/{comparison}/next", summary="The next pair to judge")
+@router.post("/{comparison}/next", summary="The next pair to judge", response_model=shown.NextPair)
 def next_pair(comparison: Number, web: WebOf, visitor: Chatter) -> Any:
     pair = web.store.comparisons.next(comparison, visitor.id)
     if pair is None:
@@ -100,13 +102,13 @@ def next_pair(comparison: Number, web: WebOf, visitor: Chatter) -> Any:
     return {"pair": {"id": id_of(pair.pair_id), "prompt": prompt, "left": pair.left, "right": pair.right}}
 
 
-@router.post("/pairs/{pair}/vote", summary="Say which answer is better")
+@router.post("/pairs/{pair}/vote", summary="Say which answer is better", response_model=plain.Nothing)
 def vote(pair: Number, body: Vote, web: WebOf, visitor: Chatter) -> Any:
     web.store.comparisons.vote(pair, visitor.id, body.vote)
     return {}
 
 
-@router.get("/{comparison}/result", summary="Win rate with its interval")
+@router.get("/{comparison}/result", summary="Win rate with its interval", response_model=shown.ComparisonResult)
 def result(comparison: Number, web: WebOf, visitor: Admin) -> Any:
     """Of model a; ties and "both bad" count half. The interval (95%) resamples prompts."""
     found, tally = web.store.comparisons.get(comparison), web.store.comparisons.tally(comparison)
@@ -126,7 +128,7 @@ def result(comparison: Number, web: WebOf, visitor: Admin) -> Any:
     }
 
 
-@router.post("/{comparison}/close", summary="Take no further votes")
+@router.post("/{comparison}/close", summary="Take no further votes", response_model=plain.Nothing)
 def close(comparison: Number, web: WebOf, visitor: Admin) -> Any:
     web.store.comparisons.close(comparison)
     return {}
@@ -179,7 +181,7 @@ async def _answers(speaker: Speaker, prompts: Sequence[Conversation], body: NewC
 
 def _shown(web: Web, comparison: Comparison, person_id: int, *, with_models: bool) -> dict[str, Any]:
     tally = web.store.comparisons.tally(comparison.id)
-    shown: dict[str, Any] = {
+    told: dict[str, Any] = {
         "id": id_of(comparison.id),
         "name": comparison.name if with_models else f"Comparison {comparison.id}",  # the name may hold the models'
         "pairs": tally.pairs,
@@ -188,5 +190,5 @@ def _shown(web: Web, comparison: Comparison, person_id: int, *, with_models: boo
         "created_at": time_of(comparison.created_at),
     }
     if with_models:
-        shown |= {"model_a": comparison.model_a, "model_b": comparison.model_b, "votes": len(tally.outcomes)}
-    return shown
+        told |= {"model_a": comparison.model_a, "model_b": comparison.model_b, "votes": len(tally.outcomes)}
+    return told

@@ -6,8 +6,7 @@ In: ids, files, answers that `collect` wrote.  Out: rows with where they come fr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +15,26 @@ from pydantic import Field
 
 from chatwright.errors import ConfigError, InputError
 from chatwright.feedback.exchange import FORMATS, export_lines, read_feedback
+from chatwright.feedback.lessons import tasks_about
 from chatwright.feedback.stored import outliers_in_store
 from chatwright.serving.errors import ApiError
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Id, as_file, id_of, time_of
+from chatwright.serving.web.shown import labelling as shown
+from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import Admin
 from chatwright.serving.web.watching import new_lines
 from chatwright.store.feedback import FeedbackRow
-from chatwright.store.tasks import NewTask, Task, demonstration_tasks, prompt_tasks, rank_tasks
+from chatwright.store.tasks import (
+    NewTask,
+    Task,
+    chat_tasks,
+    demonstration_tasks,
+    prompt_tasks,
+    rank_tasks,
+    rating_tasks,
+)
 
 __all__ = ["router"]
 
@@ -66,14 +76,21 @@ class Briefs(Body):
 
 
 class FromRun(Body):
-    """`kind`: rank what `collect` sampled, or write ideal answers to its prompts. `gold`: its ranks are known."""
+    """`kind`: rank what `collect` sampled, rate each answer, or write ideal ones. `gold`: the ranks are known."""
 
     run: str
     stage: str = "collect"
-    kind: Literal["rank", "demonstration"] = Field("rank", alias="as")
+    kind: Literal["rank", "rate_answer", "demonstration"] = Field("rank", alias="as")
     overlap: int = Field(1, ge=1, le=100)
     gold: bool = False
     limit: int = Field(1000, ge=1, le=100_000)
+
+
+class FromChats(Body):
+    """`kind`: rate the whole chat, or write the ideal answer to its last question."""
+
+    kind: Literal["rate_chat", "demonstration"] = Field("rate_chat", alias="as")
+    overlap: int = Field(1, ge=1, le=100)
 
 
 class Closing(Rows):
@@ -83,7 +100,7 @@ class Closing(Rows):
 # -- feedback --
 
 
-@router.get("/feedback", summary="Rows of feedback, oldest first")
+@router.get("/feedback", summary="Rows of feedback, oldest first", response_model=shown.FeedbackPage)
 def feedback(
     web: WebOf,
     visitor: Admin,
@@ -107,30 +124,30 @@ def feedback(
     }
 
 
-@router.post("/feedback/decide", summary="Approve or reject rows")
+@router.post("/feedback/decide", summary="Approve or reject rows", response_model=plain.Changed)
 def decide(body: Decision, web: WebOf, visitor: Admin) -> Any:
     return {"changed": web.store.feedback.decide(body.ids, approve=body.approve, by=visitor.id)}
 
 
-@router.post("/feedback/remove", summary="Remove rows for good")
+@router.post("/feedback/remove", summary="Remove rows for good", response_model=shown.Removed)
 def remove(body: Rows, web: WebOf, visitor: Admin) -> Any:
     """`runs` have learned from them, and want training again."""
     removal = web.store.feedback.remove(body.ids)
     return {"rows": removal.rows, "runs": list(removal.runs)}
 
 
-@router.get("/feedback/outliers", summary="Labelers whose rows are worth a look")
+@router.get("/feedback/outliers", summary="Labelers whose rows are worth a look", response_model=shown.Outliers)
 def outliers(web: WebOf, visitor: Admin) -> Any:
     names = {f"person-{person.id}": person.name for person in web.store.people.all()}
     return {
         "outliers": [
-            {**vars(own), "name": names.get(own.labeler)}  # labeler, judgements, reasons
+            {**vars(own), "reasons": list(own.reasons), "name": names.get(own.labeler)}
             for own in outliers_in_store(web.store)
         ]
     }
 
 
-@router.get("/feedback/export", summary="Feedback as a file", response_class=Response)
+@router.get("/feedback/export", summary="Feedback as a file", response_class=Response, responses=plain.FILE)
 def export(web: WebOf, visitor: Admin, format: str = "preference", simulated: bool = True) -> Response:
     """preference, unpaired, sft, rankings, csv or oasst; only what is approved and consented to."""
     if format not in FORMATS:
@@ -142,7 +159,7 @@ def export(web: WebOf, visitor: Admin, format: str = "preference", simulated: bo
     return as_file(content, f"feedback-{format}.{suffix}", "text/csv" if format == "csv" else "application/x-ndjson")
 
 
-@router.post("/feedback/import", summary="Take in feedback of a file")
+@router.post("/feedback/import", summary="Take in feedback of a file", response_model=plain.Added)
 def import_rows(body: Upload, web: WebOf, visitor: Admin) -> Any:
     """Any of the formats of the export; what is there already is not added again."""
     suffix = ".csv" if body.name.lower().endswith(".csv") else ".jsonl"
@@ -157,7 +174,7 @@ def import_rows(body: Upload, web: WebOf, visitor: Admin) -> Any:
     return {"new": new, "known": known}
 
 
-@router.get("/feedback/runs", summary="Which runs have learned from how many rows")
+@router.get("/feedback/runs", summary="Which runs have learned from how many rows", response_model=shown.TrainedOn)
 def trained(web: WebOf, visitor: Admin) -> Any:
     """`removed`: rows that were removed or rejected since; more than 0 wants training again."""
     found = web.store.feedback.runs()
@@ -167,7 +184,7 @@ def trained(web: WebOf, visitor: Admin) -> Any:
 # -- tasks --
 
 
-@router.get("/tasks", summary="Tasks with everything that is known of them")
+@router.get("/tasks", summary="Tasks with everything that is known of them", response_model=shown.TaskPage)
 def tasks(
     web: WebOf,
     visitor: Admin,
@@ -180,32 +197,43 @@ def tasks(
     return {"tasks": [_task(task) for task in found[:limit]], "more": len(found) > limit}
 
 
-@router.post("/tasks", summary="Queue tasks")
+@router.post("/tasks", summary="Queue tasks", response_model=plain.Added)
 def add_tasks(body: GivenTasks, web: WebOf, visitor: Admin) -> Any:
     """All of them or, if one cannot be done, none. What is queued already stays once."""
     return _added(web, [NewTask(**task.model_dump()) for task in body.tasks])
 
 
-@router.post("/tasks/prompts", summary="Ask for prompts of some categories")
+@router.post("/tasks/prompts", summary="Ask for prompts of some categories", response_model=plain.Added)
 def add_briefs(body: Briefs, web: WebOf, visitor: Admin) -> Any:
     return _added(web, prompt_tasks(body.briefs, each=body.each))
 
 
-@router.post("/tasks/from_run", summary="Queue what a collect stage has sampled")
+@router.post("/tasks/from_run", summary="Queue what a collect stage has sampled", response_model=plain.Added)
 def add_from_run(body: FromRun, web: WebOf, visitor: Admin) -> Any:
     folder = web.runs.get(body.run).stage(body.stage).folder
     name = "rankings.jsonl" if body.gold else "answers.jsonl"
     path = folder / name
     if not path.is_file():
         raise ConfigError(f"the stage {body.stage} of {body.run} holds no {name}; name a collect stage")
-    rows = new_lines(path, 0, body.limit).rows
-    if body.kind == "rank":
-        return _added(web, rank_tasks(rows, overlap=body.overlap, with_gold=body.gold))
-    prompts = ((row["prompt"], row.get("facts") or {}) for row in islice(rows, body.limit))
-    return _added(web, demonstration_tasks(prompts, source=f"{body.run}/{body.stage}", overlap=body.overlap))
+
+    def made(row: Mapping[str, Any]) -> list[NewTask]:
+        if body.kind == "rank":
+            return rank_tasks([row], overlap=body.overlap, with_gold=body.gold)
+        if body.kind == "rate_answer":
+            return rating_tasks([row], overlap=body.overlap)
+        asked = [(row["prompt"], row.get("facts") or {})]
+        return demonstration_tasks(asked, source=f"{body.run}/{body.stage}", overlap=body.overlap)
+
+    return _added(web, tasks_about(web.store, new_lines(path, 0, body.limit).rows, made))
 
 
-@router.post("/tasks/close", summary="Close tasks, or open them again")
+@router.post("/tasks/from_chats", summary="Queue the chats whose owners agree", response_model=plain.Added)
+def add_from_chats(body: FromChats, web: WebOf, visitor: Admin) -> Any:
+    """Nobody gets their own chat. A chat that is queued and goes on may be queued again, as far as it has come."""
+    return _added(web, chat_tasks(web.store.chats.consented(), body.kind, overlap=body.overlap))
+
+
+@router.post("/tasks/close", summary="Close tasks, or open them again", response_model=plain.Changed)
 def close(body: Closing, web: WebOf, visitor: Admin) -> Any:
     return {"changed": web.store.tasks.set_state(body.ids, closed=body.closed)}
 

@@ -19,6 +19,8 @@ from chatwright.serving.schemas import Body, ChatMessage
 from chatwright.serving.service import AskingOf
 from chatwright.serving.web.inside import Opened
 from chatwright.serving.web.parts import Web, WebOf
+from chatwright.serving.web.shown import inside as shown
+from chatwright.serving.web.shown import plain
 from chatwright.serving.web.tokens import named
 from chatwright.serving.web.visitors import Chatter, Visitor
 from chatwright.text.conversation import Conversation, render
@@ -53,7 +55,7 @@ class Ablating(Body):
     k: int = Field(20, ge=1, le=100)
 
 
-@router.post("/open", summary="Open a text to look into")
+@router.post("/open", summary="Open a text to look into", response_model=shown.OpenedText)
 async def open_text(body: Opening, asking: AskingOf, web: WebOf, visitor: Chatter) -> Any:
     """Give `text`, or `messages` and perhaps the `answer` to them. At most 256 tokens."""
     speaker = asking.speaker(body.model)
@@ -84,7 +86,12 @@ async def open_text(body: Opening, asking: AskingOf, web: WebOf, visitor: Chatte
     }
 
 
-@router.get("/{opened}/attention/{layer}", summary="Attention weights of a layer", response_class=Response)
+@router.get(
+    "/{opened}/attention/{layer}",
+    summary="Attention weights of a layer",
+    response_class=Response,
+    responses=plain.BYTES,
+)
 async def attention(opened: str, layer: Place, web: WebOf, visitor: Chatter) -> Response:
     """uint8 [heads, T, T], row by row; 255 is a weight of 1. The header x-shape says how many of each."""
     from chatwright.explaining.reading import attention_bytes
@@ -95,7 +102,11 @@ async def attention(opened: str, layer: Place, web: WebOf, visitor: Chatter) -> 
     return _binary(content, f"{heads},{length},{length}", **{"x-layer": str(layer), "x-heads": str(heads)})
 
 
-@router.get("/{opened}/position/{layer}/{head}/{token}", summary="One token's attention in numbers")
+@router.get(
+    "/{opened}/position/{layer}/{head}/{token}",
+    summary="One token's attention in numbers",
+    response_model=shown.PositionShown,
+)
 async def position(opened: str, layer: Place, head: Place, token: Place, web: WebOf, visitor: Chatter) -> Any:
     """Query and keys, their products, the scale, what is masked, and the softmax."""
     from chatwright.explaining.reading import position_look
@@ -104,7 +115,7 @@ async def position(opened: str, layer: Place, head: Place, token: Place, web: We
     return {"layer": layer, "head": head, "token": token, **vars(look)}
 
 
-@router.get("/{opened}/lens", summary="What each layer would say")
+@router.get("/{opened}/lens", summary="What each layer would say", response_model=shown.Lens)
 async def lens(
     opened: str, asking: AskingOf, web: WebOf, visitor: Chatter, k: Annotated[int, Query(ge=1, le=20)] = 5
 ) -> Any:
@@ -116,20 +127,20 @@ async def lens(
     layers = await web.quiet.run(lambda: read_lens(text.trace, top=k))
     names: dict[int, str] = {}
 
-    def shown(each: Any) -> dict[str, Any]:
+    def likely(each: Any) -> dict[str, Any]:
         if each.token not in names:
             names[each.token] = _text(tokenizer, each.token)
         return {"id": each.token, "text": names[each.token], "p": round(each.probability, 5)}
 
     return {
         "layers": [
-            {"layer": number, "positions": [[shown(each) for each in place] for place in layer]}
+            {"layer": number, "positions": [[likely(each) for each in place] for place in layer]}
             for number, layer in enumerate(layers)
         ]
     }
 
 
-@router.get("/{opened}/next", summary="What may come next")
+@router.get("/{opened}/next", summary="What may come next", response_model=shown.NextTokens)
 async def next_token(
     opened: str,
     asking: AskingOf,
@@ -147,7 +158,7 @@ async def next_token(
     return {"position": position % len(text.trace), **_distribution(asking.speaker(text.model).tokenizer, found)}
 
 
-@router.post("/{opened}/attribution", summary="Which tokens speak for the next one")
+@router.post("/{opened}/attribution", summary="Which tokens speak for the next one", response_model=shown.Attribution)
 async def attribution(opened: str, body: Attributing, asking: AskingOf, web: WebOf, visitor: Chatter) -> Any:
     """Occlusion: by how much the log-probability falls without a token. Gradient: input times gradient."""
     from chatwright.explaining.reading import attribution as attribute
@@ -156,12 +167,12 @@ async def attribution(opened: str, body: Attributing, asking: AskingOf, web: Web
     target, logp, scores = await web.quiet.run(
         lambda: attribute(text.trace, body.method, target=body.target, position=body.position)
     )
-    shown = {"id": target, "text": _text(asking.speaker(text.model).tokenizer, target)}
+    aim = {"id": target, "text": _text(asking.speaker(text.model).tokenizer, target)}
     place = body.position % len(text.trace)
-    return {"method": body.method, "target": shown, "position": place, "scores": scores, "logp": logp}
+    return {"method": body.method, "target": aim, "position": place, "scores": scores, "logp": logp}
 
 
-@router.post("/{opened}/ablation", summary="Next tokens with some heads off")
+@router.post("/{opened}/ablation", summary="Next tokens with some heads off", response_model=shown.AblationShown)
 async def ablation(opened: str, body: Ablating, asking: AskingOf, web: WebOf, visitor: Chatter) -> Any:
     """`layer` and `heads`, or `off` as a list of [layer, head]. Recomputes what comes after the first of them."""
     from chatwright.explaining.reading import ablation as ablate
@@ -173,7 +184,7 @@ async def ablation(opened: str, body: Ablating, asking: AskingOf, web: WebOf, vi
     return {"on": _distribution(tokenizer, found.on), "off": _distribution(tokenizer, found.off), "kl": found.kl}
 
 
-@router.get("/{model:path}/neighbours/{token}", summary="Tokens with alike embeddings")
+@router.get("/{model:path}/neighbours/{token}", summary="Tokens with alike embeddings", response_model=shown.Neighbours)
 async def neighbours(model: str, token: Place, asking: AskingOf, web: WebOf, visitor: Chatter, k: Top = 10) -> Any:
     from chatwright.explaining.embeddings import neighbours as nearest
 
@@ -183,7 +194,7 @@ async def neighbours(model: str, token: Place, asking: AskingOf, web: WebOf, vis
     return {"token": _named(tokenizer, token), "neighbours": near}
 
 
-@router.get("/{model:path}/map", summary="All tokens as points", response_class=Response)
+@router.get("/{model:path}/map", summary="All tokens as points", response_class=Response, responses=plain.BYTES)
 async def embedding_map(model: str, asking: AskingOf, web: WebOf, visitor: Chatter) -> Response:
     """float32, little-endian [V, 2]: the two principal components of the embeddings."""
     asking.speaker(model)
@@ -192,7 +203,7 @@ async def embedding_map(model: str, asking: AskingOf, web: WebOf, visitor: Chatt
     return _binary(found.points, f"{found.size},2", **{"x-explained": share})
 
 
-@router.get("/{model:path}/tokens", summary="Names of tokens")
+@router.get("/{model:path}/tokens", summary="Names of tokens", response_model=shown.NamedTokens)
 def token_names(model: str, asking: AskingOf, visitor: Chatter, ids: Annotated[str, Query(max_length=6000)]) -> Any:
     """`ids`: up to 500 numbers with commas between them."""
     tokenizer = asking.speaker(model).tokenizer
@@ -202,7 +213,7 @@ def token_names(model: str, asking: AskingOf, visitor: Chatter, ids: Annotated[s
     return {"tokens": [_named(tokenizer, int(part)) for part in wanted]}
 
 
-@router.get("/{model:path}/positions", summary="How alike positions are")
+@router.get("/{model:path}/positions", summary="How alike positions are", response_model=shown.PositionsShown)
 async def positions(model: str, asking: AskingOf, web: WebOf, visitor: Chatter) -> Any:
     """Learned positions: cosines of their vectors. Rotary: what two turns leave of a product."""
     from chatwright.explaining.embeddings import positions as compare

@@ -13,6 +13,7 @@ from pydantic import Field
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Number, id_of, time_of
+from chatwright.serving.web.shown import running as shown
 from chatwright.serving.web.training import ENOUGH, accuracy_of, advice, find_run, known_feedback, source_of
 from chatwright.serving.web.visitors import Admin
 from chatwright.store.jobs import Job
@@ -30,7 +31,9 @@ class NewJob(Body):
     submission: str | None = Field(None, min_length=1, max_length=64)
 
 
-@router.get("/training", summary="What there is to learn from, and what that has reached")
+@router.get(
+    "/training", summary="What there is to learn from, and what that has reached", response_model=shown.TrainingReport
+)
 def training(web: WebOf, visitor: Admin) -> Any:
     known = known_feedback(web.store)
     runs = web.runs.all()
@@ -39,10 +42,16 @@ def training(web: WebOf, visitor: Admin) -> Any:
     reached += [(None, run) for run in runs]  # what an earlier run reached, by whatever labels it had
     last = next(({"job": job, **found} for job, run in reached if run and (found := accuracy_of(run))), None)
     sources = [{"run": run.name, **has} for run in runs if (has := source_of(run))["sft"]]
-    return {**vars(known), "enough": ENOUGH, "advice": advice(known), "last": last, "sources": sources}
+    names = {f"person-{person.id}": person.name for person in web.store.people.all()}
+    people = [
+        {"labeler": labeler, "name": names.get(labeler), "rows": rows, "left_out": left_out}
+        for labeler, (rows, left_out) in known.people.items()
+    ]
+    told = {"enough": ENOUGH, "advice": advice(known), "last": last, "sources": sources}
+    return {**vars(known), "people": people, **told}
 
 
-@router.post("/jobs", summary="Train on the store's rankings")
+@router.post("/jobs", summary="Train on the store's rankings", response_model=shown.JobShown)
 def start(body: NewJob, web: WebOf, visitor: Admin) -> Any:
     """reward: a reward model. ppo: with the run's reward model. loop: both, one after the other."""
     web.runs.get(body.run)
@@ -52,18 +61,18 @@ def start(body: NewJob, web: WebOf, visitor: Admin) -> Any:
     return _job(web, job)
 
 
-@router.get("/jobs", summary="Jobs, newest first")
+@router.get("/jobs", summary="Jobs, newest first", response_model=shown.Jobs)
 def jobs(web: WebOf, visitor: Admin) -> Any:
     return {"jobs": [_job(web, job) for job in web.store.jobs.all()]}
 
 
-@router.get("/jobs/{job}", summary="One job with its last lines")
+@router.get("/jobs/{job}", summary="One job with its last lines", response_model=shown.JobWithLog)
 def job(job: Number, web: WebOf, visitor: Admin) -> Any:
     found = web.store.jobs.get(job)
     return {**_job(web, found), "log": web.supervisor.log_of(found)}
 
 
-@router.post("/jobs/{job}/cancel", summary="Stop a job")
+@router.post("/jobs/{job}/cancel", summary="Stop a job", response_model=shown.JobShown)
 def cancel(job: Number, web: WebOf, visitor: Admin) -> Any:
     return _job(web, web.supervisor.cancel(job))
 

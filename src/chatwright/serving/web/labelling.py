@@ -17,6 +17,8 @@ from chatwright.feedback.stored import agreement_in_store
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Number, id_of, time_of
+from chatwright.serving.web.shown import labelling as shown
+from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import Labeler
 from chatwright.store.labelling import HandedOut
 from chatwright.store.outcomes import Outcome
@@ -58,18 +60,18 @@ class Skipped(Body):
     reason: str = Field("", max_length=500)
 
 
-@router.post("/next", summary="Take the next task")
+@router.post("/next", summary="Take the next task", response_model=shown.NextTask)
 def next_task(body: Wanted, web: WebOf, visitor: Labeler) -> Any:
     """The one held already, or a new one, for half an hour; null when nothing is left."""
     return {"task": _task(web.store.labelling.next(visitor.id, body.kinds or TASK_KINDS))}
 
 
-@router.post("/{task}/draft", summary="Save a draft and go on holding the task")
+@router.post("/{task}/draft", summary="Save a draft and go on holding the task", response_model=shown.Expiry)
 def draft(task: Number, body: Draft, web: WebOf, visitor: Labeler) -> Any:
     return {"expires_at": time_of(web.store.labelling.renew(visitor.id, task, draft=body.draft))}
 
 
-@router.post("/{task}/submit", summary="Hand in")
+@router.post("/{task}/submit", summary="Hand in", response_model=shown.HandedIn)
 def submit(task: Number, body: Judged, web: WebOf, visitor: Labeler) -> Any:
     """The same `submission` again does nothing and gives the same answer. Ranks are in the order shown."""
     outcome = Outcome(
@@ -88,23 +90,23 @@ def submit(task: Number, body: Judged, web: WebOf, visitor: Labeler) -> Any:
     return {"id": id_of(row.id), "state": row.state}
 
 
-@router.post("/{task}/skip", summary="Leave a task to others")
+@router.post("/{task}/skip", summary="Leave a task to others", response_model=plain.Nothing)
 def skip(task: Number, body: Skipped, web: WebOf, visitor: Labeler) -> Any:
     web.store.labelling.skip(visitor.id, task, reason=body.reason)
     return {}
 
 
-@router.post("/undo", summary="Take back what was handed in or skipped last")
+@router.post("/undo", summary="Take back what was handed in or skipped last", response_model=shown.NextTask)
 def undo(web: WebOf, visitor: Labeler) -> Any:
     return {"task": _task(web.store.labelling.undo(visitor.id))}
 
 
-@router.get("/guidelines", summary="What makes an answer good")
+@router.get("/guidelines", summary="What makes an answer good", response_model=shown.Guidelines)
 def guidelines(web: WebOf, visitor: Labeler) -> Any:
     return {"markdown": web.store.settings.get("guidelines") or usual_guidelines()}
 
 
-@router.get("/progress", summary="How far the tasks are")
+@router.get("/progress", summary="How far the tasks are", response_model=shown.LabelProgress)
 def progress(web: WebOf, visitor: Labeler) -> Any:
     kinds = [
         {
@@ -127,7 +129,7 @@ def progress(web: WebOf, visitor: Labeler) -> Any:
     }
 
 
-@router.get("/agreement", summary="How far labelers agree")
+@router.get("/agreement", summary="How far labelers agree", response_model=shown.AgreementReport)
 def agreement(
     web: WebOf, visitor: Labeler, kind: Literal["ranking", "answer_rating", "chat_rating"] = "ranking"
 ) -> Any:

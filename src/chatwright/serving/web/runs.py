@@ -20,6 +20,8 @@ from chatwright.serving.errors import ApiError, not_found
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import id_of, time_of
+from chatwright.serving.web.shown import plain
+from chatwright.serving.web.shown import running as shown
 from chatwright.serving.web.visitors import Admin, Labeler
 from chatwright.serving.web.watching import LONGEST_SAMPLES, RunFolder, lineage, new_lines, state_of
 from chatwright.store.jobs import Promotion
@@ -38,12 +40,12 @@ class Promoting(Body):
     note: str = Field("", max_length=2000)
 
 
-@router.get("/runs", summary="Runs in the directories that this server watches")
+@router.get("/runs", summary="Runs in the directories that this server watches", response_model=shown.Runs)
 def runs(web: WebOf, visitor: Labeler) -> Any:
     return {"runs": [_summary(web, run) for run in web.runs.all()]}
 
 
-@router.get("/runs/models/days", summary="Each served model by day")
+@router.get("/runs/models/days", summary="Each served model by day", response_model=shown.ModelDays)
 def days(web: WebOf, visitor: Labeler, days: int = Query(30, ge=1, le=366)) -> Any:
     """Requests and tokens of everybody; thumbs, scores and refusals of answers in chats."""
     since = datetime.now(UTC) - timedelta(days=days - 1)
@@ -69,7 +71,7 @@ def days(web: WebOf, visitor: Labeler, days: int = Query(30, ge=1, le=366)) -> A
     return {"days": sorted(rows.values(), key=lambda own: (own["day"], own["model"]))}
 
 
-@router.get("/runs/{run}", summary="One run: stages, receipts, lineage")
+@router.get("/runs/{run}", summary="One run: stages, receipts, lineage", response_model=shown.Run)
 def one_run(run: str, web: WebOf, visitor: Labeler) -> Any:
     found = web.runs.get(run)
     stages = found.stages
@@ -85,7 +87,7 @@ def one_run(run: str, web: WebOf, visitor: Labeler) -> Any:
     }
 
 
-@router.get("/runs/{run}/report.html", summary="The report of a run", response_class=Response)
+@router.get("/runs/{run}/report.html", summary="The report of a run", response_class=Response, responses=plain.HTML)
 def report(run: str, web: WebOf, visitor: Labeler) -> Response:
     """Sandboxed: nothing in it runs."""
     path = web.runs.get(run).folder / "report.html"
@@ -95,7 +97,7 @@ def report(run: str, web: WebOf, visitor: Labeler) -> Response:
     return Response(path.read_bytes(), headers=headers, media_type="text/html; charset=utf-8")
 
 
-@router.get("/runs/{run}/{stage}/metrics", summary="What a stage has measured since")
+@router.get("/runs/{run}/{stage}/metrics", summary="What a stage has measured since", response_model=shown.MetricRows)
 def metrics(
     run: str,
     stage: str,
@@ -110,20 +112,20 @@ def metrics(
     return {"rows": lines.rows, "next": lines.next, "state": state_of(found)}
 
 
-@router.get("/runs/{run}/{stage}/samples", summary="What the model of a stage wrote")
+@router.get("/runs/{run}/{stage}/samples", summary="What the model of a stage wrote", response_model=shown.Samples)
 def samples(run: str, stage: str, web: WebOf, visitor: Labeler) -> Any:
     path = web.runs.get(run).stage(stage).folder / "samples.md"
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return {"markdown": text[-LONGEST_SAMPLES:]}
 
 
-@router.get("/promotions", summary="Which folder answers under which name")
+@router.get("/promotions", summary="Which folder answers under which name", response_model=shown.Promotions)
 def promotions(web: WebOf, visitor: Labeler) -> Any:
     current = {model: _promotion(web, found) for model, found in web.store.promotions.current().items()}
     return {"current": current, "history": [_promotion(web, found) for found in web.store.promotions.all()]}
 
 
-@router.post("/promotions", summary="Let a served name answer with another model")
+@router.post("/promotions", summary="Let a served name answer with another model", response_model=shown.PromotionShown)
 def promote(body: Promoting, web: WebOf, visitor: Admin) -> Any:
     """The model is loaded first; what runs on the one before is still finished by it."""
     stage = web.runs.get(body.run).stage(body.stage)
@@ -137,7 +139,9 @@ def promote(body: Promoting, web: WebOf, visitor: Admin) -> Any:
     return _promotion(web, made)
 
 
-@router.post("/promotions/{model:path}/rollback", summary="Take the last promotion back")
+@router.post(
+    "/promotions/{model:path}/rollback", summary="Take the last promotion back", response_model=shown.RolledBack
+)
 def roll_back(model: str, web: WebOf, visitor: Admin) -> Any:
     """`folder` is null where the name answers again with what serve was started with."""
     live = [found for found in web.store.promotions.all(model) if found.rolled_back_at is None]

@@ -17,6 +17,8 @@ from chatwright.serving.errors import ApiError
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import as_file, id_of
+from chatwright.serving.web.shown import people as shown
+from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import (
     COOKIE,
     LOCAL_NAME,
@@ -57,18 +59,18 @@ class Farewell(Body):
     password: str = Field("", max_length=1000)
 
 
-@router.get("/me", summary="Who am I?")
+@router.get("/me", summary="Who am I?", response_model=shown.Me)
 def me(web: WebOf, visitor: Anybody) -> Any:
     """`access` says what the page shows: open, login, or setup while nobody could sign in yet."""
     return _me(web, visitor)
 
 
-@router.post("/login", summary="Sign in")
+@router.post("/login", summary="Sign in", response_model=shown.Me)
 def login(body: Login, web: WebOf, request: Request, response: Response) -> Any:
     return _signed_in(web, request, response, body.name, body.password)
 
 
-@router.post("/logout", summary="Sign out")
+@router.post("/logout", summary="Sign out", response_model=shown.Me)
 def logout(web: WebOf, request: Request, response: Response) -> Any:
     token = token_in(request.headers)
     if token is not None:
@@ -77,40 +79,40 @@ def logout(web: WebOf, request: Request, response: Response) -> Any:
     return {"person": None, "role": None, "access": _access(web)}
 
 
-@router.post("/setup", summary="Make the first admin, with the link that serve printed")
+@router.post("/setup", summary="Make the first admin, with the link that serve printed", response_model=shown.Me)
 def setup(body: Joining, web: WebOf, request: Request, response: Response) -> Any:
     return _joined(web, body, request, response)
 
 
-@router.post("/invites/accept", summary="Make an account with an invitation")
+@router.post("/invites/accept", summary="Make an account with an invitation", response_model=shown.Me)
 def accept(body: Joining, web: WebOf, request: Request, response: Response) -> Any:
     return _joined(web, body, request, response)
 
 
-@router.patch("/me", summary="Change language and preferences")
+@router.patch("/me", summary="Change language and preferences", response_model=shown.Me)
 def change_me(body: Own, web: WebOf, visitor: Chatter) -> Any:
     web.store.people.change(visitor.id, language=body.language, preferences=body.preferences)
     return _me(web, Visitor(web.store.people.get(visitor.id), visitor.is_local))
 
 
-@router.post("/me/password", summary="Change the password; ends all sessions but this one")
+@router.post("/me/password", summary="Change the password; ends all sessions but this one", response_model=shown.Me)
 def change_password(body: NewPassword, web: WebOf, visitor: Chatter, request: Request, response: Response) -> Any:
     web.store.people.change_password(visitor.id, old=body.old, new=body.new, address=_address(web, request))
     return _signed_in(web, request, response, visitor.person.name, body.new)
 
 
-@router.get("/me/export", summary="Everything that is stored of me", response_class=Response)
+@router.get("/me/export", summary="Everything that is stored of me", response_class=Response, responses=plain.FILE)
 def export_me(web: WebOf, visitor: Chatter) -> Response:
     found = json.dumps(web.store.personal.export(visitor.id), indent=2, ensure_ascii=False)
     return as_file(found, f"{visitor.person.name}.json", "application/json")
 
 
-@router.get("/me/runs", summary="Runs that have learned from what I wrote")
+@router.get("/me/runs", summary="Runs that have learned from what I wrote", response_model=plain.TrainedRuns)
 def my_runs(web: WebOf, visitor: Chatter) -> Any:
     return {"runs": web.store.personal.trained_runs(visitor.id)}
 
 
-@router.delete("/me", summary="Delete my account and what it holds")
+@router.delete("/me", summary="Delete my account and what it holds", response_model=plain.Gone)
 def delete_me(body: Farewell, web: WebOf, visitor: Chatter, request: Request, response: Response) -> Any:
     """Asks for the password again: a forgotten open window must not be enough."""
     if not visitor.is_local:

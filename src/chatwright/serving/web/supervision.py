@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,13 @@ __all__ = ["Supervisor"]
 
 log = logging.getLogger("chatwright.serving")
 LOOK_EVERY_SECONDS = 1.0
+BEGINS_WITHIN = timedelta(minutes=10)  # after a job was taken; a process that is younger is somebody else's
 LOG_NAME = "log.txt"
 LOG_SHOWN = 16_000
 Prepare = Callable[[Job], tuple[Path, Sequence[str]]]
 """The folder that a job writes, and the arguments of the command `chatwright` that does it."""
+Over = Callable[[Job], None]
+"""Hears of every job whose process is over, however it ended."""
 
 
 class Supervisor:
@@ -46,9 +50,11 @@ class Supervisor:
         prepare: Prepare,
         *,
         every: float = LOOK_EVERY_SECONDS,
+        over: Over = lambda job: None,
         command: Sequence[str] = (sys.executable, "-m", "chatwright"),
     ) -> None:
         self._store, self._prepare, self._every, self._command = store, prepare, every, command
+        self._over = over
         self._own: dict[int, subprocess.Popen[bytes]] = {}
         self._woken, self._is_closed = threading.Event(), False
         self._thread: threading.Thread | None = None
@@ -63,7 +69,9 @@ class Supervisor:
         self._woken.set()
 
     def take_up(self) -> None:
-        """After a start: go on watching what an earlier server began."""
+        """After a start: mark what died with an earlier server, or after it; go on watching what still runs."""
+        for job in self._store.jobs.all(state="running", limit=100):
+            self._watch(job)
         if self._store.jobs.all(state="running", limit=1) or self._store.jobs.all(state="queued", limit=1):
             self.wake()
 
@@ -108,6 +116,7 @@ class Supervisor:
             self._watch(job)
         for number in [number for number, process in self._own.items() if process.poll() is not None]:
             del self._own[number]  # stopped by somebody, and now over
+            self._over(self._store.jobs.get(number))
         taken = self._store.jobs.take()
         if taken is not None:
             self._begin(taken)
@@ -139,24 +148,26 @@ class Supervisor:
                 return
             del self._own[job.id]
             self._end(job, "" if code == 0 else _last_line(self.log_of(job)) or f"it ended with code {code}")
-        elif job.pid is None or not is_alive(job.pid):
+        elif not _is_still(job):
             is_done = bool(job.folder) and (Path(job.folder) / "summary.json").is_file()
             self._end(job, "" if is_done else "its process ended without a word; start it again, it goes on")
 
     def _end(self, job: Job, error: str) -> None:
         self._store.jobs.note(job.id, log=self.log_of(job))
         self._store.jobs.finish(job.id, error=error[:1000])
+        self._over(job)
 
 
 def _is_still(job: Job) -> bool:
-    """Whether a job's process number is still its own: the system gives the numbers of ended processes out again."""
-    if job.pid is None:
+    """Whether a job's process runs. Numbers of ended processes are given out again, so its age counts too."""
+    if job.pid is None or not is_alive(job.pid):
         return False
     try:
         begun = psutil.Process(job.pid).create_time()
     except psutil.NoSuchProcess:
         return False
-    return job.finished_at is None or begun <= job.finished_at.timestamp()
+    began_by = [job.started_at + BEGINS_WITHIN] if job.started_at else []
+    return all(begun <= moment.timestamp() for moment in (*began_by, *([job.finished_at] if job.finished_at else [])))
 
 
 def end(process: int) -> None:

@@ -15,6 +15,7 @@ from pydantic import Field
 from chatwright.serving.errors import not_found
 from chatwright.serving.schemas import Body
 from chatwright.serving.service import AskingOf
+from chatwright.serving.web.shown import inside as shown
 from chatwright.serving.web.visitors import Chatter
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.text.vocabulary import describe, merge_path
@@ -29,7 +30,7 @@ class Text(Body):
     text: str = Field(max_length=200_000)
 
 
-@router.post("/tokens", summary="Split a text into tokens")
+@router.post("/tokens", summary="Split a text into tokens", response_model=shown.TokenList)
 def tokens(body: Text, asking: AskingOf, visitor: Chatter) -> Any:
     """Places count characters. A token that is not whole letters shows U+FFFD for the parts."""
     tokenizer = asking.speaker(body.model).tokenizer
@@ -40,7 +41,7 @@ def tokens(body: Text, asking: AskingOf, visitor: Chatter) -> Any:
     return {"model": body.model, "tokens": found, "size": tokenizer.size}
 
 
-@router.get("/tokens/{model:path}/{token}", summary="How a token is built")
+@router.get("/tokens/{model:path}/{token}", summary="How a token is built", response_model=shown.TokenMerges)
 def token(model: str, asking: AskingOf, visitor: Chatter, token: int = Path(ge=0, lt=2**31)) -> Any:
     """Merges in the order in which encoding does them; none for bytes, control tokens and words that are looked up."""
     tokenizer = asking.speaker(model).tokenizer
@@ -68,8 +69,8 @@ def named(tokenizer: Tokenizer, token: int, content: bytes | None = None) -> dic
 
 
 def _part(content: bytes, ids: dict[bytes, int]) -> dict[str, Any]:
-    shown = {"bytes": base64.b64encode(content).decode(), "text": content.decode("utf-8", errors="replace")}
-    return {**shown, "id": ids[content]} if content in ids else shown
+    told = {"bytes": base64.b64encode(content).decode(), "text": content.decode("utf-8", errors="replace")}
+    return {**told, "id": ids[content]} if content in ids else told
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ In: a job as an admin asked for it.  Out: a folder with a recipe, and the comman
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from chatwright.disk import write_atomically
 from chatwright.errors import ConflictError, InputError
 from chatwright.evaluation.run_files import StageRecord
+from chatwright.feedback.caps import caps_of, within
 from chatwright.feedback.rankings import pairs
-from chatwright.feedback.stored import ranking_of
+from chatwright.feedback.stored import RANKED_KINDS, ranking_of
 from chatwright.serving.web.watching import RunFolder, RunFolders
 from chatwright.store.jobs import Job
 
@@ -43,11 +45,17 @@ class Known:
     """Of the rankings, those by a simulated labeler."""
     demonstrations: int
     waiting: int
+    left_out: int
+    """Rankings beyond the caps per person."""
+    people: Mapping[str, tuple[int, int]]
+    """Labeler: rankings that count, and those that are left out."""
 
 
 def known_feedback(store: Store) -> Known:
-    rows = store.feedback.rows(kinds=("ranking", "choice"))
-    ranked = [(row, ranking) for row in rows if (ranking := ranking_of(row)) is not None]
+    usable = [row for row in store.feedback.rows(kinds=RANKED_KINDS) if ranking_of(row) is not None]
+    kept = within(usable, caps_of(store))
+    ranked = [(row, ranking) for row in kept.rows if (ranking := ranking_of(row)) is not None]
+    given = Counter(row.labeler for row in kept.rows)
     written = store.feedback.rows(kinds=("demonstration", "chat_rating"))
     counts = store.feedback.counts()
     return Known(
@@ -56,6 +64,8 @@ def known_feedback(store: Store) -> Known:
         simulated=sum(row.simulated for row, _ in ranked),
         demonstrations=sum(row.kind == "demonstration" or bool(row.content.get("good")) for row in written),
         waiting=sum(own.get("waiting", 0) for own in counts.values()),
+        left_out=sum(kept.left_out.values()),
+        people={name: (given[name], kept.left_out.get(name, 0)) for name in sorted({*given, *kept.left_out})},
     )
 
 
@@ -64,6 +74,7 @@ def advice(known: Known) -> str:
     if not known.comparisons:
         return "There is no comparison to learn from yet: rank answers first, or let a simulated labeler fill in."
     made_up = f" {known.simulated} of {known.rankings} rankings are simulated." if known.simulated else ""
+    made_up += f" {known.left_out} more are left out, beyond the caps per person." if known.left_out else ""
     if known.comparisons < ENOUGH:
         return (
             f"There are {known.comparisons:,} comparisons; some {ENOUGH:,} are usually needed before a reward model "

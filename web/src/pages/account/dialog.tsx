@@ -1,6 +1,6 @@
 // One's own account: password, all data as a file, what has learned from it, and the way out.
 import { useState } from "preact/hooks";
-import { ask, explain, type Me, own } from "../../api";
+import { addressOf, api, call, explain } from "../../api";
 import { Dialog } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
 import { useLoaded } from "../../parts/loaded";
@@ -11,7 +11,7 @@ import "../../parts/panels.css";
 
 export function AccountDialog({ onClose }: { onClose: () => void }) {
   const person = me.value?.person;
-  const learned = useLoaded(() => ask<{ runs: string[] }>(own("me/runs")), []);
+  const learned = useLoaded(() => call("get", "/api/v1/me/runs"), []);
   if (!person) return null;
   const runs = learned.value?.runs;
   return (
@@ -22,7 +22,7 @@ export function AccountDialog({ onClose }: { onClose: () => void }) {
       <section class="form" aria-label={say("data")}>
         <h3>{say("data")}</h3>
         <p class="hint">{say("dataLead")}</p>
-        <a class="plain" href={own("me/export").toString()} download="">
+        <a class="plain" href={addressOf("/api/v1/me/export")} download="">
           <Icon name="download" />
           {say("download")}
         </a>
@@ -52,7 +52,7 @@ function useSending(send: (fields: FormData) => Promise<void>): [string | null, 
 function PasswordForm() {
   const [failure, onSubmit] = useSending(async (fields) => {
     const body = { old: String(fields.get("old")), new: String(fields.get("new")) };
-    me.value = await ask<Me>(own("me/password"), "POST", body);
+    me.value = await call("post", "/api/v1/me/password", { body });
     notify(say("changed"));
   });
   return (
@@ -80,10 +80,10 @@ function PasswordForm() {
 
 function DeleteForm({ onClose }: { onClose: () => void }) {
   const [failure, onSubmit] = useSending(async (fields) => {
-    const gone = await ask<{ chats: number; feedback: number }>(own("me"), "DELETE", { password: String(fields.get("password")) });
+    const gone = await call("delete", "/api/v1/me", { body: { password: String(fields.get("password")) } });
     onClose();
-    notify(say("removed", gone));
-    await enter(await ask<Me>(own("me")));
+    notify(say("removed", { chats: gone.chats, feedback: gone.feedback }));
+    await enter(await api.me());
   });
   return (
     <details>

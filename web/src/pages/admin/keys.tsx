@@ -1,6 +1,6 @@
 // API keys: what programs use. The secret is shown once, when the key is made.
 import { useState } from "preact/hooks";
-import { api } from "../../api";
+import { publicAddress } from "../../api";
 import { CopyButton } from "../../parts/copy";
 import { Dialog } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
@@ -129,7 +129,7 @@ function Quota({ item }: { item: Key }) {
 }
 
 function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
-  const call = `curl ${api.publicAddress()}/models -H "Authorization: Bearer ${secret}"`;
+  const call = `curl ${publicAddress()}/models -H "Authorization: Bearer ${secret}"`;
   return (
     <Dialog title={say("secretTitle")} close={say("close")} onClose={onClose}>
       <p class="note">{say("secretText")}</p>

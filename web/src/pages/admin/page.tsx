@@ -1,6 +1,5 @@
 // The admin page: one tab per kind of work, each with an address of its own.
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
 import { type Tab, Tabs } from "../../parts/tabs";
 import { go, place } from "../../router";
 import { me } from "../../session";
@@ -32,10 +31,6 @@ type View = keyof typeof VIEWS;
 export default function AdminPage() {
   const asked = place.value.query.get("tab") ?? "";
   const view = (asked in VIEWS ? asked : "people") as View;
-  useEffect(() => {
-    // On a narrow screen the chosen tab may lie outside the bar.
-    document.getElementById(`tab-${view}`)?.scrollIntoView({ block: "nearest", inline: "center" });
-  }, [view]);
   if (me.value?.role !== "admin") {
     return (
       <section class="door">

@@ -3,12 +3,15 @@ import { useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { number, percent } from "../../words";
 import { type Agreement, type JudgedKind, type Labeler, office, type Outlier } from "./api";
+import { usualTime } from "./sums";
 import { teach } from "./teaching_words";
+import { duration } from "./units";
 import { Segments } from "./usage";
 import { say } from "./words";
 
 const KINDS: JudgedKind[] = ["ranking", "answer_rating", "chat_rating"];
 const share = (one: number | null) => (one === null ? "–" : percent(one));
+const timed = (one: number | null) => (one === null ? "–" : duration(one));
 const plain = (one: number | null) => (one === null ? "–" : number(one, 2));
 
 export function Quality() {
@@ -42,6 +45,7 @@ function Figures({ found }: { found: Agreement }) {
     [teach("pairwise"), share(found.pairwise), teach("pairwiseMore", { pairs: found.pairs })],
     ["Kendall τ", plain(found.tau), teach("tauMore")],
     ["Krippendorff α", plain(found.alpha), teach("alphaMore")],
+    [teach("usualTime"), timed(usualTime(found.labelers)), teach("usualTimeMore")],
     [teach("sharedItems"), number(found.shared_items), teach("sharedMore", { count: found.judgements })],
   ];
   return (
@@ -86,7 +90,7 @@ function Labelers({ labelers, odd }: { labelers: Labeler[]; odd: ReadonlySet<str
               </td>
               <td class="amount">{plain(one.tau)}</td>
               <td class="amount">{one.gold_pairs ? share(one.gold_pairwise) : "–"}</td>
-              <td class="amount">{one.seconds === null ? "–" : `${number(one.seconds)} s`}</td>
+              <td class="amount">{timed(one.seconds)}</td>
               <td class="amount">{share(one.first_is_best)}</td>
             </tr>
           ))}

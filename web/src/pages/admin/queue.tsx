@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { notify, report } from "../../parts/notices";
+import { categoryName } from "../label/words";
 import { office, type Task, TASK_KINDS, type TaskKind } from "./api";
 import { readingOf } from "./content";
 import { QueueForms } from "./queue_forms";
@@ -36,11 +37,13 @@ function Standing({ turn }: { turn: number }) {
           <li key={one.kind}>
             <span class="bar-name">{teach(`task_${one.kind}`)}</span>
             <span class="bar" aria-hidden="true">
-              <i style={{ width: `${isEndless(one) ? 0 : (100 * one.judgements) / Math.max(1, one.wanted)}%` }} />
+              <i style={{ width: `${one.wanted === null ? 0 : (100 * one.judgements) / Math.max(1, one.wanted)}%` }} />
             </span>
-            <span class="numbers">{isEndless(one)
+            <span class="numbers">
+              {one.wanted === null
                 ? teach("written", { count: one.judgements })
-                : teach("doneOf", { done: one.judgements, wanted: one.wanted })}</span>
+                : teach("doneOf", { done: one.judgements, wanted: one.wanted })}
+            </span>
           </li>
         ))}
       </ul>
@@ -117,7 +120,7 @@ function TaskLine({ task, onToggle }: { task: Task; onToggle: () => void }) {
   const isOpen = task.state === "open";
   const facts = [
     teach(`task_${task.kind}`),
-    task.category,
+    task.category && categoryName(task.category),
     task.source,
     task.kind === "prompt"
       ? teach("written", { count: task.done })
@@ -146,9 +149,6 @@ function TaskLine({ task, onToggle }: { task: Task; onToggle: () => void }) {
     </li>
   );
 }
-
-/** Anybody may write a prompt again and again: there is no end to be far from. */
-const isEndless = ({ kind }: { kind: TaskKind }): boolean => kind === "prompt";
 
 /** The last thing asked, or the brief: enough to know a task by. */
 function headOf(task: Task): string {

@@ -1,6 +1,7 @@
 // Two ways to fill the queue: answers that a run has sampled, and prompts that people shall write.
 import { useLoaded } from "../../parts/loaded";
 import { notify } from "../../parts/notices";
+import { categoryName } from "../label/words";
 import { type Added, office } from "./api";
 import { teach } from "./teaching_words";
 import { useWork } from "./working";
@@ -125,7 +126,7 @@ function ForPrompts({ onAdded }: { onAdded: (result: Added) => void }) {
             <select name="category">
               {(found.value?.categories ?? []).map((category) => (
                 <option key={category} value={category}>
-                  {category.replaceAll("_", " ")} ({coverage[category] ?? 0})
+                  {categoryName(category)} ({coverage[category] ?? 0})
                 </option>
               ))}
             </select>

@@ -1,5 +1,6 @@
 // One row of feedback: the text as plain text, hidden characters made visible, and where it comes from.
 import { useState } from "preact/hooks";
+import { categoryName } from "../label/words";
 import type { FeedbackRow } from "./api";
 import { type Judged, pieces, type Reading, readingOf, type Verdict } from "./content";
 import type { Decide } from "./review";
@@ -64,7 +65,7 @@ function Origin({ row, name }: Pick<Props, "row" | "name">) {
   return (
     <p class="row origin">
       {row.simulated && <span class="badge">{teach("simulated")}</span>}
-      {row.category && <span class="badge">{row.category}</span>}
+      {row.category && <span class="badge">{categoryName(row.category)}</span>}
       {row.model && <span class="badge">{row.model}</span>}
       <span class="hint">
         {(name ?? row.labeler) && <bdi>{name ?? row.labeler} · </bdi>}

@@ -24,8 +24,9 @@ export function SettingsForm() {
     <>
       <div class="pair">
         <Retention settings={settings} onSaved={found.reload} />
-        <Caps key={JSON.stringify(settings.daily_caps)} settings={settings} onSaved={found.reload} />
+        <Caps key={JSON.stringify(settings.daily_caps)} what="daily_caps" settings={settings} onSaved={found.reload} />
       </div>
+      <TrainingCaps settings={settings} onSaved={found.reload} />
       <Guidelines settings={settings} shown={guidelines} onSaved={found.reload} />
     </>
   );
@@ -86,20 +87,20 @@ function Retention({ settings, onSaved }: Props) {
   );
 }
 
-function Caps({ settings, onSaved }: Props) {
-  const [fields, setFields] = useState(capFields(settings.daily_caps));
+function Caps({ what, settings, onSaved }: Props & { what: "daily_caps" | "training_caps" }) {
+  const [fields, setFields] = useState(capFields(settings[what]));
   const [isBusy, work] = useWork();
   const set = (role: Role, change: Partial<CapField>) => setFields({ ...fields, [role]: { ...fields[role], ...change } });
   const submit = () =>
     work(async () => {
-      await office.changeSettings({ daily_caps: capsOf(fields) });
+      await office.changeSettings({ [what]: capsOf(fields) });
       notify(say("saved"));
       onSaved();
     });
   return (
-    <section class="card box" aria-label={say("caps")}>
-      <h2>{say("caps")}</h2>
-      <p class="hint">{say("capsMore")}</p>
+    <section class="card box" aria-label={say(what)}>
+      <h2>{say(what)}</h2>
+      <p class="hint">{say(`${what}More`)}</p>
       <form
         class="form"
         onSubmit={(event) => {
@@ -132,6 +133,69 @@ function Caps({ settings, onSaved }: Props) {
             </label>
           </div>
         ))}
+        <div class="row">
+          <button type="submit" class="primary" disabled={isBusy}>
+            {say("save")}
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+/** How much of one training set may come from one person: in rows, and as a share. */
+function TrainingCaps({ settings, onSaved }: Props) {
+  return (
+    <div class="pair">
+      <Caps key={JSON.stringify(settings.training_caps)} what="training_caps" settings={settings} onSaved={onSaved} />
+      <Share key={settings.training_share} settings={settings} onSaved={onSaved} />
+    </div>
+  );
+}
+
+function Share({ settings, onSaved }: Props) {
+  const [isOff, setOff] = useState(settings.training_share === null);
+  const [percents, setPercents] = useState(String(Math.round((settings.training_share ?? 0.25) * 100)));
+  const [isBusy, work] = useWork();
+  const submit = () =>
+    work(async () => {
+      await office.changeSettings({ training_share: isOff ? null : Number(percents) / 100 });
+      notify(say("saved"));
+      onSaved();
+    });
+  return (
+    <section class="card box" aria-label={say("share")}>
+      <h2>{say("share")}</h2>
+      <p class="hint">{say("shareMore")}</p>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <label class="check">
+          <input type="radio" name="share" checked={isOff} onChange={() => setOff(true)} />
+          <span class="plain-text">{say("noLimit")}</span>
+        </label>
+        <label class="check">
+          <input type="radio" name="share" checked={!isOff} onChange={() => setOff(false)} />
+          <span class="plain-text">{say("shareAtMost")}</span>
+        </label>
+        {!isOff && (
+          <label>
+            <span>{say("sharePercent")}</span>
+            <input
+              type="number"
+              min={1}
+              max={100}
+              step={1}
+              required
+              value={percents}
+              onInput={(event) => setPercents(event.currentTarget.value)}
+            />
+          </label>
+        )}
         <div class="row">
           <button type="submit" class="primary" disabled={isBusy}>
             {say("save")}

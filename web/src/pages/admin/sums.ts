@@ -1,5 +1,5 @@
 // Usage added up: by day and model for the chart, by one column for the table.
-import type { Spent, UsageRow } from "./api";
+import type { Labeler, Spent, UsageRow } from "./api";
 
 export const METRICS = ["requests", "tokens", "seconds", "energy", "cost"] as const;
 export type Metric = (typeof METRICS)[number];
@@ -78,4 +78,14 @@ export function marks(most: number): number[] {
   const step = [1, 2, 2.5, 5, 10].map((one) => one * power).find((one) => one >= rough * 0.999) ?? 10 * power;
   const count = Math.ceil(most / step - 1e-9);
   return Array.from({ length: count + 1 }, (_, at) => at * step);
+}
+
+/** Seconds on a task: the median of the labelers' own medians, each as often as they judged; null if nobody was timed. */
+export function usualTime(labelers: Pick<Labeler, "judgements" | "seconds">[]): number | null {
+  const times = labelers
+    .flatMap(({ judgements, seconds }) => (seconds === null ? [] : [{ judgements, seconds }]))
+    .sort((one, other) => one.seconds - other.seconds);
+  const half = times.reduce((sum, one) => sum + one.judgements, 0) / 2;
+  let before = 0;
+  return times.find((one) => (before += one.judgements) >= half)?.seconds ?? null;
 }

@@ -11,7 +11,7 @@ export function shownAmount(value: number, metric: Metric): string {
   return number(value);
 }
 
-function duration(seconds: number): string {
+export function duration(seconds: number): string {
   if (seconds < 90) return `${number(seconds)} s`;
   if (seconds < 5400) return `${number(seconds / 60)} min`;
   return `${number(seconds / 3600, 1)} h`;

@@ -36,6 +36,7 @@ export function Usage() {
         )}
       </section>
       {rows.length > 0 && <Sums lines={(by) => grouped(rows, by)} />}
+      {found.value && found.value.training.rows.length > 0 && <Training lines={grouped(found.value.training.rows, "model")} />}
     </>
   );
 }
@@ -112,6 +113,42 @@ function Sums({ lines }: { lines: (by: Column) => Sum[] }) {
                 <td class="amount">{number(one.tokens_in)}</td>
                 <td class="amount">{number(one.tokens_out)}</td>
                 <td class="amount">{number(one.tokens_cached)}</td>
+                <td class="amount">{shownAmount(one.seconds, "seconds")}</td>
+                <td class="amount">{shownAmount(one.energy_estimated_j / 3600, "energy")}</td>
+                <td class="amount">{shownAmount(one.cost, "cost")}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Training({ lines }: { lines: Sum[] }) {
+  return (
+    <section class="card box" aria-label={say("trainingUsage")}>
+      <h2>{say("trainingUsage")}</h2>
+      <p class="hint">{say("trainingUsageMore")}</p>
+      <div class="scroll" tabIndex={0} role="group" aria-label={say("trainingUsage")}>
+        <table class="listing">
+          <thead>
+            <tr>
+              <th scope="col">{say("by_model")}</th>
+              {(["tokens", "secondsSpent", "energyShort", "cost"] as const).map((head) => (
+                <th key={head} scope="col" class="amount">
+                  {say(head)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {lines.map((one) => (
+              <tr key={one.name ?? ""}>
+                <th scope="row">
+                  <bdi>{one.name}</bdi>
+                </th>
+                <td class="amount">{number(one.tokens_in + one.tokens_out)}</td>
                 <td class="amount">{shownAmount(one.seconds, "seconds")}</td>
                 <td class="amount">{shownAmount(one.energy_estimated_j / 3600, "energy")}</td>
                 <td class="amount">{shownAmount(one.cost, "cost")}</td>

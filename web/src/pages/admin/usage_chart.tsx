@@ -57,7 +57,7 @@ export function UsageChart({ rows, days, metric }: Props) {
       <p class="hint numbers" aria-hidden="true">
         {told}
       </p>
-      <ul class="legend">
+      <ul class="chart-legend">
         {stack.bands.map((band, place) => (
           <li key={band ?? ""}>
             <i class={`band-${place}`} />

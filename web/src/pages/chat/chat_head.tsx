@@ -1,8 +1,9 @@
-// Above the conversation: title, rating, export, and the switches of the two side panels.
-import { api } from "../../api";
+// Above the conversation: title, rating, sharing and export, and the switches of the two side panels.
+import { useState } from "preact/hooks";
 import { Icon } from "../../parts/icons";
 import { report } from "../../parts/notices";
-import { chat, messages, model, rateChat } from "./state";
+import { SharingDialog } from "./sharing";
+import { chat, messages, model, type OpenChat, rateChat } from "./state";
 import { say } from "./words";
 
 interface Props {
@@ -26,7 +27,7 @@ export function ChatHead({ isHistoryOpen, isPanelOpen, onHistory, onPanel }: Pro
         <Icon name="history" />
       </button>
       <h1>{chat.value?.title || say("newChat")}</h1>
-      {chat.value && messages.value.length > 1 && <ChatActions id={chat.value.id} rating={chat.value.rating} />}
+      {chat.value && messages.value.length > 1 && <ChatActions chat={chat.value} />}
       <button
         type="button"
         class="plain small chat-model"
@@ -41,7 +42,10 @@ export function ChatHead({ isHistoryOpen, isPanelOpen, onHistory, onPanel }: Pro
   );
 }
 
-function ChatActions({ id, rating }: { id: string; rating: "good" | "bad" | null }) {
+function ChatActions({ chat }: { chat: OpenChat }) {
+  const [isOpen, setOpen] = useState(false);
+  const { rating } = chat;
+  const state = chat.shared || chat.consent ? "isShared" : "isPrivate";
   const rate = (value: "good" | "bad") => rateChat(rating === value ? null : value).catch(report);
   return (
     <div class="chat-actions">
@@ -65,15 +69,18 @@ function ChatActions({ id, rating }: { id: string; rating: "good" | "bad" | null
           <Icon name="down" filled={rating === "bad"} />
         </button>
       </div>
-      <span class="export" role="group" aria-label={say("chatActions")}>
-        <a class="quiet small" href={api.exportAddress(id, "markdown")} download="" aria-label={say("exportMarkdown")} title={say("exportMarkdown")}>
-          <Icon name="download" />
-          Markdown
-        </a>
-        <a class="quiet small" href={api.exportAddress(id, "json")} download="" aria-label={say("exportJson")} title={say("exportJson")}>
-          JSON
-        </a>
-      </span>
+      <button
+        type="button"
+        class="quiet small sharing-button"
+        aria-label={`${say("sharing")}: ${say(state)}`}
+        title={say("sharing")}
+        aria-haspopup="dialog"
+        onClick={() => setOpen(true)}
+      >
+        <Icon name={state === "isPrivate" ? "lock" : "unlock"} />
+        <span>{say(state)}</span>
+      </button>
+      {isOpen && <SharingDialog chat={chat} onClose={() => setOpen(false)} />}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Message, Thumb } from "../../api";
 import { notify, report } from "../../parts/notices";
-import { giveFeedback } from "./state";
+import { chat, giveFeedback } from "./state";
 import { REASONS, say } from "./words";
 
 export function FeedbackForm({ message, thumb, onClose }: { message: Message; thumb: Thumb; onClose: () => void }) {
@@ -48,7 +48,7 @@ export function FeedbackForm({ message, thumb, onClose }: { message: Message; th
         <textarea name="comment" rows={2} maxLength={2000} defaultValue={message.feedback?.comment ?? ""} />
       </label>
       <label class="check">
-        <input type="checkbox" name="consent" defaultChecked={message.feedback?.consent ?? false} />
+        <input type="checkbox" name="consent" defaultChecked={message.feedback?.consent ?? chat.value?.consent ?? false} />
         {say("consent")}
       </label>
       <div class="dialog-actions">

@@ -42,12 +42,12 @@ async function rate(message: Message, thumb: Thumb, ask: (thumb: Thumb | null) =
   const isOff = message.feedback?.thumb === thumb;
   const old = message.feedback;
   try {
-    // The thumb counts at once; reasons are welcome, not demanded. Consent is given separately.
+    // The thumb counts at once; reasons are welcome, not demanded. Consent is as for the chat, until said otherwise.
     await giveFeedback(message, {
       thumb: isOff ? null : thumb,
       reasons: [],
       comment: isOff ? "" : (old?.comment ?? ""),
-      consent: isOff ? false : (old?.consent ?? false),
+      consent: isOff ? false : (old?.consent ?? chat.value?.consent ?? false),
     });
     ask(isOff ? null : thumb);
   } catch (error) {

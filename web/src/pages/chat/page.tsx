@@ -63,7 +63,7 @@ export default function ChatPage() {
       </section>
       {isPanelOpen &&
         (isWide ? (
-          <aside class="panel" aria-label={say("settings")}>
+          <aside class="chat-settings" aria-label={say("settings")}>
             <SettingsPanel />
           </aside>
         ) : (

@@ -13,7 +13,7 @@ export function SettingsPanel() {
         <select value={model.value?.id ?? ""} onChange={(event) => changeSettings({ model: event.currentTarget.value })}>
           {chatModels.value.map((one) => (
             <option key={one.id} value={one.id}>
-              {one.stage ? `${one.id} (${say("stage", { stage: one.stage })})` : one.id}
+              {one.stage && !one.id.includes(one.stage) ? `${one.id} (${say("stage", { stage: one.stage })})` : one.id}
             </option>
           ))}
         </select>

@@ -27,7 +27,8 @@ export interface Drafts {
 }
 
 export const settings = signal<Settings>(recall(SETTINGS_KEY, { model: "", sampling: { ...DEFAULT_SAMPLING } }));
-export const chat = signal<Omit<Chat, "messages"> | null>(null);
+export type OpenChat = Omit<Chat, "messages">;
+export const chat = signal<OpenChat | null>(null);
 export const messages = signal<Message[]>([]);
 export const picks = signal<Picks>({});
 export const system = signal("");
@@ -75,14 +76,18 @@ async function countContext(): Promise<void> {
   if (!served || !path.value.length) return;
   try {
     const rows = path.value.map(({ role, content }) => ({ role, content }));
-    const asSystem = system.value ? [{ role: "system", content: system.value }] : [];
-    const [own, all] = await Promise.all([
-      asSystem.length ? api.countTokens(served.id, asSystem) : { count: 0, max_model_len: 0 },
-      api.countTokens(served.id, [...asSystem, ...rows]),
+    const last = rows.at(-1)?.role === "assistant" ? rows.pop() : undefined; // what is counted ends with a question
+    const messages = system.value ? [{ role: "system", content: system.value }, ...rows] : rows;
+    const count = (text: string | undefined) => (text ? api.countTokens(served.id, { prompt: text }) : { count: 0 });
+    const [own, asked, answered] = await Promise.all([
+      count(system.value),
+      api.countTokens(served.id, { messages }),
+      count(last?.content),
     ]);
-    const window = all.max_model_len;
-    const room = Math.max(0, Math.min(settings.value.sampling.max_tokens, window - all.count));
-    facts.value = { system: own.count, history: all.count - own.count, room, window, turns_dropped: 0 };
+    const window = asked.max_model_len;
+    const history = asked.count - own.count + answered.count;
+    const room = Math.max(0, Math.min(settings.value.sampling.max_tokens, window - own.count - history));
+    facts.value = { system: own.count, history, room, window, turns_dropped: 0 };
   } catch (error) {
     console.warn("The context could not be counted; the meter appears with the next answer.", error);
   }
@@ -281,6 +286,18 @@ export async function rateChat(rating: "good" | "bad" | null): Promise<void> {
   if (!chat.value) return;
   await api.rateChat(chat.value.id, rating);
   chat.value = { ...chat.value, rating };
+}
+
+/** Who else may read the chat or learn from it. What was judged in it follows, as it does on the server. */
+export async function changeSharing(change: Partial<Pick<Chat, "shared" | "consent">>): Promise<void> {
+  if (!chat.value) return;
+  await api.changeChat(chat.value.id, change);
+  chat.value = { ...chat.value, ...change };
+  const { consent } = change;
+  if (consent === undefined) return;
+  messages.value = messages.value.map((message) =>
+    message.feedback ? { ...message, feedback: { ...message.feedback, consent } } : message,
+  );
 }
 
 /** The system prompt belongs to the chat: an open one is changed on the server as well. */

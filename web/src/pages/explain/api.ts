@@ -1,115 +1,56 @@
 // A look inside: what the explain routes take and give.
-import { ask, own, part, send } from "../../api";
+import { type Answer, call, fetched, type Given } from "../../http";
 
-export interface Piece {
-  id: number;
-  bytes: string;
-  text: string;
-  start?: number | null;
-  end?: number | null;
-  control?: boolean;
-}
-
-export interface Opened {
-  id: string;
-  model: string;
-  layers: number;
-  heads: number;
-  kv_heads: number;
-  length: number;
-  width: number;
-  positions: string;
-  windows: number[];
-  tokens: Piece[];
-}
+export type Opened = Answer<"post", "/api/v1/explain/open">;
+export type Piece = Answer<"get", "/api/v1/explain/{model}/tokens">["tokens"][number];
+type Opening = Given<"post", "/api/v1/explain/open">;
+/** A text, or a conversation and the answer to it. */
+export type Subject = Pick<Opening, "model"> & ({ text: string } | { messages: Said[]; answer?: string });
 
 export interface Said {
   role: string;
   content: string;
 }
 
-export type Subject = { model: string; text: string } | { model: string; messages: Said[]; answer?: string };
+export type Look = Answer<"get", "/api/v1/explain/{opened}/position/{layer}/{head}/{token}">;
+export type Lens = Answer<"get", "/api/v1/explain/{opened}/lens">;
+export type Spread = Answer<"post", "/api/v1/explain/{opened}/ablation">["on"];
+export type Attribution = Answer<"post", "/api/v1/explain/{opened}/attribution">;
+type Method = Attribution["method"];
 
-export interface Look {
-  scale: number;
-  query: number[];
-  keys: number[][];
-  dot: number[];
-  scaled: number[];
-  masked: boolean[];
-  weights: number[];
-  contribution: number[];
-}
-
+/** A token that may come next, as the lens and as the model itself tell it. */
 export interface Candidate {
   id: number;
   text: string;
   p: number;
-  bytes?: string;
-  logit?: number;
-}
-
-export interface Spread {
-  entropy: number;
-  top: Candidate[];
-  rest?: number;
-}
-
-export interface Lens {
-  layers: { layer: number; positions: Candidate[][] }[];
-}
-
-export interface Attribution {
-  method: "occlusion" | "gradient";
-  target: { id: number; text: string };
-  position: number;
-  scores: number[];
-  logp: number;
-}
-
-export interface Neighbour {
-  id: number;
-  text: string;
-  bytes: string;
-  similarity: number;
-}
-
-export interface Positions {
-  kind: "learned" | "rotary" | "none";
-  length: number;
-  similarity: number[][];
-  by_distance: number[];
-}
-
-const at = (id: string, rest: string): URL => own(`explain/${part(id)}/${rest}`);
-
-async function bytes(address: URL): Promise<{ buffer: ArrayBuffer; headers: Headers }> {
-  const response = await send(address, "GET");
-  return { buffer: await response.arrayBuffer(), headers: response.headers };
 }
 
 export const inside = {
-  open: (subject: Subject, signal?: AbortSignal) => ask<Opened>(own("explain/open"), "POST", subject, signal),
+  open: (body: Subject, signal: AbortSignal) => call("post", "/api/v1/explain/open", { body: { ...body }, signal }),
   /** uint8 [heads, T, T]; 255 is a weight of 1. */
-  attention: async (id: string, layer: number) => new Uint8Array((await bytes(at(id, `attention/${layer}`))).buffer),
-  position: (id: string, layer: number, head: number, token: number) =>
-    ask<Look>(at(id, `position/${layer}/${head}/${token}`)),
-  lens: (id: string, k = 5) => ask<Lens>(at(id, `lens?k=${k}`)),
-  next: (id: string, position: number, temperature: number, k = 20, signal?: AbortSignal) =>
-    ask<Spread>(at(id, `next?k=${k}&temperature=${temperature}&position=${position}`), "GET", undefined, signal),
-  attribution: (id: string, request: { method: "occlusion" | "gradient"; target?: number; position?: number }) =>
-    ask<Attribution>(at(id, "attribution"), "POST", request),
-  ablation: (id: string, off: [number, number][], k = 12, signal?: AbortSignal) =>
-    ask<{ on: Spread; off: Spread; kl: number }>(at(id, "ablation"), "POST", { off, k }, signal),
-  neighbours: (model: string, token: number, k = 12) =>
-    ask<{ token: Piece; neighbours: Neighbour[] }>(at(model, `neighbours/${token}?k=${k}`)),
+  attention: async (opened: string, layer: number) => {
+    const response = await fetched("/api/v1/explain/{opened}/attention/{layer}", { path: { opened, layer } });
+    return new Uint8Array(await response.arrayBuffer());
+  },
+  position: (opened: string, layer: number, head: number, token: number) =>
+    call("get", "/api/v1/explain/{opened}/position/{layer}/{head}/{token}", { path: { opened, layer, head, token } }),
+  lens: (opened: string, k = 5) => call("get", "/api/v1/explain/{opened}/lens", { path: { opened }, query: { k } }),
+  next: (opened: string, position: number, temperature: number, k = 20) =>
+    call("get", "/api/v1/explain/{opened}/next", { path: { opened }, query: { k, temperature, position } }),
+  attribution: (opened: string, body: { method: Method; target?: number; position?: number }) =>
+    call("post", "/api/v1/explain/{opened}/attribution", { path: { opened }, body }),
+  ablation: (opened: string, off: [number, number][], k: number, signal: AbortSignal) =>
+    call("post", "/api/v1/explain/{opened}/ablation", { path: { opened }, body: { off, k }, signal }),
+  neighbours: (model: string, token: number) =>
+    call("get", "/api/v1/explain/{model}/neighbours/{token}", { path: { model, token }, query: { k: 12 } }),
   map: async (model: string) => {
-    const { buffer, headers } = await bytes(at(model, "map"));
-    return { points: floats(buffer), explained: (headers.get("x-explained") ?? "").split(",").map(Number) };
+    const response = await fetched("/api/v1/explain/{model}/map", { path: { model } });
+    const explained = (response.headers.get("x-explained") ?? "").split(",").map(Number);
+    return { points: floats(await response.arrayBuffer()), explained };
   },
   names: async (model: string, ids: number[]) =>
-    (await ask<{ tokens: Piece[] }>(at(model, `tokens?ids=${ids.join(",")}`))).tokens,
-  positions: (model: string) => ask<Positions>(at(model, "positions")),
+    (await call("get", "/api/v1/explain/{model}/tokens", { path: { model }, query: { ids: ids.join(",") } })).tokens,
+  positions: (model: string) => call("get", "/api/v1/explain/{model}/positions", { path: { model } }),
 };
 
 /** Little-endian on the wire, whatever the machine. */

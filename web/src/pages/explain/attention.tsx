@@ -67,7 +67,7 @@ function Lines({ matrix }: { matrix: Float32Array }) {
   const tokens = text?.tokens ?? [];
   return (
     <div class="lines-box" tabIndex={0} role="group" aria-label={say("linesLabel")}>
-      <div class="lines" onMouseLeave={() => setHovered(null)}>
+      <div class="attention-lines" onMouseLeave={() => setHovered(null)}>
         <ol class="lines-from">
           {tokens.map((token, at) => (
             <li

@@ -8,6 +8,10 @@ import { type Bounds, boundsOf, moved, nearest, zoomed } from "./maths";
 import { named } from "./token_name";
 import { say } from "./words";
 
+/** What a label of the map takes, about, in pixels. */
+const LABEL_WIDTH = 44;
+const LABEL_HEIGHT = 13;
+
 const REACH = 9;
 const MOST_LABELS = 60;
 
@@ -68,7 +72,7 @@ export function EmbeddingMap({ model, points, marked, chosen, onChoose }: Props)
     const wasMoved = drag.current?.hasMoved;
     drag.current = null;
     const id = find(event);
-    if (!wasMoved && id >= 0) onChoose(names.get(id) ?? { id, text: `[${id}]`, bytes: "" });
+    if (!wasMoved && id >= 0) onChoose(names.get(id) ?? { id, text: `[${id}]`, bytes: "", control: false });
   };
   const told = hovered >= 0 ? names.get(hovered) : chosen;
   return (
@@ -190,6 +194,7 @@ function draw(
     if (x > -3 && y > -3 && x < width + 3 && y < height + 3) context.fillRect(x - 1, y - 1, 2, 2);
   }
   context.font = "12px ui-monospace, Menlo, Consolas, monospace";
+  const written: [number, number][] = [];
   const label = (id: number, colour: string, isDot: boolean) => {
     const [x, y] = place(id);
     const token = id === chosen.id ? chosen : names.get(id);
@@ -199,10 +204,15 @@ function draw(
       context.arc(x, y, 4, 0, 2 * Math.PI);
       context.fill();
     }
-    if (token) context.fillText(named(token).slice(0, 24), x + 7, y + 4);
+    // A label that would lie on another one is left out; what is pointed at is always named.
+    const isFree = written.every(([left, top]) => Math.abs(left - x) > LABEL_WIDTH || Math.abs(top - y) > LABEL_HEIGHT);
+    if (!token || (!isFree && id !== hovered && id !== chosen.id)) return;
+    written.push([x, y]);
+    context.fillText(named(token).slice(0, 24), x + 7, y + 4);
   };
-  for (const id of labels) label(id, css(soft, 0.85), false);
-  for (const id of marked) label(id, css(gold), true);
-  if (hovered >= 0) label(hovered, css(ink), true);
+  // The most important first: they take the room.
   label(chosen.id, css(strong), true);
+  if (hovered >= 0) label(hovered, css(ink), true);
+  for (const id of marked) label(id, css(gold), true);
+  for (const id of labels) label(id, css(soft, 0.85), false);
 }

@@ -59,7 +59,7 @@ export function LensTable() {
       {shown && (
         <section class="card box" aria-live="polite" aria-label={say("lensDetail")}>
           <h2>
-            {say("lensAfter", { layer: nameOf(shown.layer) })}{" "}
+            {say(/^\d+$/.test(nameOf(shown.layer)) ? "lensAfter" : "lensEdge", { layer: nameOf(shown.layer) })}{" "}
             <code>{tokens[selected.value] ? named(tokens[selected.value]!) : ""}</code>
           </h2>
           <Candidates found={shown.positions[selected.value] ?? []} />

@@ -54,15 +54,16 @@ export function ProgressBox() {
       </dl>
       <ul class="bars">
         {found.kinds
-          .filter((one) => one.wanted > 0)
+          .filter((one) => one.wanted !== 0)
           .map((one) => (
             <li key={one.kind}>
               <span class="bar-name">{say(one.kind)}</span>
               <span class="bar" aria-hidden="true">
-                <i style={{ width: `${(100 * one.judgements) / Math.max(1, one.wanted)}%` }} />
+                <i style={{ width: `${one.wanted === null ? 0 : (100 * one.judgements) / Math.max(1, one.wanted)}%` }} />
               </span>
               <span class="numbers">
-                {number(one.judgements)}/{number(one.wanted)}
+                {number(one.judgements)}
+                {one.wanted !== null && `/${number(one.wanted)}`}
               </span>
             </li>
           ))}

@@ -6,6 +6,7 @@ import { Markdown } from "../../parts/markdown";
 import type { Said, Task } from "./api";
 import { asShown, isAsShown } from "./rank";
 import { RankBoard } from "./rank_board";
+import { TimeOnTask } from "./time_on_task";
 import { change, draft, isSending, missing, saving, skip, submit } from "./state";
 import { categoryName, flagName, say } from "./words";
 
@@ -79,8 +80,9 @@ export function Desk({ task }: { task: Task }) {
         <button type="button" class="quiet" onClick={() => setAsking("flag")}>
           {say("flag")}
         </button>
-        <span class="hint saving" role="status">
-          {say(saving.value)}
+        <span class="hint saving">
+          <TimeOnTask />
+          <span role="status">{say(saving.value)}</span>
         </span>
       </footer>
       {asking === "order" && (

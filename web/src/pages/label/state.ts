@@ -50,7 +50,7 @@ function fromRanks(of: Task | null): Partial<Draft> {
 // Time on task: only while the page is in view.
 let lookedSince = 0;
 
-function secondsSoFar(): number {
+export function secondsSoFar(): number {
   const now = performance.now();
   const more = lookedSince && document.visibilityState === "visible" ? (now - lookedSince) / 1000 : 0;
   return Math.round((draft.value.seconds + more) * 10) / 10;

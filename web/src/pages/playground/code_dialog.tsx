@@ -1,6 +1,6 @@
 // The request behind the page, as curl and as Python.
 import { useState } from "preact/hooks";
-import { api } from "../../api";
+import { publicAddress } from "../../api";
 import { CopyButton } from "../../parts/copy";
 import { Dialog } from "../../parts/dialog";
 import { asCurl, asPython } from "./code";
@@ -12,7 +12,7 @@ export function CodeDialog({ onClose }: { onClose: () => void }) {
   const [kind, setKind] = useState<"curl" | "python">("python");
   const text = mode.value === "text" ? prompt.value : fewShotPrompt(shots.value, shots.value.examples.length);
   const request = { model: modelOf(0), prompt: text, ...sampling.value };
-  const code = (kind === "curl" ? asCurl : asPython)(api.publicAddress(), request);
+  const code = (kind === "curl" ? asCurl : asPython)(publicAddress(), request);
   return (
     <Dialog class="wide" title={say("viewCode")} close={say("close")} onClose={onClose}>
       <div class="code-tabs">

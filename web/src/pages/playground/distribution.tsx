@@ -22,7 +22,8 @@ export function Distribution() {
   const scale = Math.max(...rows.map((row) => Math.max(row.before, row.after)));
   const listed = Math.min(1, rows.reduce((sum, row) => sum + row.before, 0));
   const before = entropy(rows.map((row) => row.before / listed));
-  const after = entropy(rows.map((row) => row.after));
+  const chosen = rows.reduce((sum, row) => sum + row.after, 0);
+  const after = entropy(rows.map((row) => row.after / chosen));
   const context = visible((at.column.prompt + textOf(at.column.pieces.slice(0, at.place))).slice(-CONTEXT_CHARACTERS));
   return (
     <section class="distribution" aria-label={say("distribution")}>
@@ -39,7 +40,7 @@ export function Distribution() {
               <th scope="row">
                 <code>{visible(row.text)}</code>
               </th>
-              <td class="bars" aria-hidden="true">
+              <td class="shares" aria-hidden="true">
                 <i class="bar-before" style={{ width: `${(100 * row.before) / scale}%` }} />
                 <i class="bar-after" style={{ width: `${(100 * row.after) / scale}%` }} />
               </td>

@@ -162,7 +162,7 @@ function ModelChoice({ column, label }: { column: 0 | 1; label: string }) {
 
 function Legend() {
   return (
-    <div class="legend">
+    <div class="likelihood">
       <label class="check">
         <input
           type="checkbox"

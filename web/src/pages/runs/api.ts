@@ -1,170 +1,60 @@
 // Runs, promotions, jobs and comparisons: what their routes take and give.
-import { ask, own, part } from "../../api";
+import { addressOf, type Answer, call, type Given } from "../../http";
 
-export type State = "running" | "complete" | "stopped";
-
-export interface RunSummary {
-  name: string;
-  folder: string;
-  recipe: string | null;
-  state: State;
-  started_at: string | null;
-  finished_at: string | null;
-  stages: { name: string; kind: string; complete: boolean }[];
-  served: string[];
-}
-
-export interface Stage {
-  name: string;
-  kind: string;
-  state: State;
-  started_at: string | null;
-  config: Record<string, unknown>;
-  receipt: Record<string, unknown> | null;
-  seed: number | null;
-  parents: Record<string, string | null>;
-  has_samples: boolean;
-  metrics: string[];
-  served_as: string[];
-}
-
-export interface LineageNode {
-  id: string;
-  kind: string;
-  name: string;
-  run: string | null;
-  complete: boolean;
-}
-
+export type RunSummary = Answer<"get", "/api/v1/runs">["runs"][number];
+export type State = RunSummary["state"];
+type OneRun = Answer<"get", "/api/v1/runs/{run}">;
+export type Stage = OneRun["stages"][number];
+export type LineageNode = OneRun["lineage"]["nodes"][number];
+/** Edges go from one node to another, as something. */
 export interface Lineage {
   nodes: LineageNode[];
   edges: [string, string, string][];
 }
-
-export interface Run {
-  name: string;
-  folder: string;
-  recipe: string | null;
-  state: State;
-  summary: Record<string, unknown> | null;
-  has_report: boolean;
-  stages: Stage[];
-  lineage: Lineage;
-}
-
+export type Run = Omit<OneRun, "lineage"> & { lineage: Lineage };
+/** A list of two in the description, which cannot tell how long a list is. */
+type Interval<Bound> = [Bound, Bound];
 export type Row = Record<string, number | string | null>;
-
-export interface Day {
-  day: string;
-  model: string;
-  requests: number;
-  tokens_in: number;
-  tokens_out: number;
-  up: number;
-  down: number;
-  reward_score: number | null;
-  refusals: number;
-}
-
-export interface Promotion {
-  id: string;
-  model: string;
-  folder: string;
-  note: string;
-  promoted_at: string;
-  rolled_back_at: string | null;
-}
-
-export interface Training {
-  comparisons: number;
-  rankings: number;
-  simulated: number;
-  demonstrations: number;
-  waiting: number;
-  enough: number;
-  last: { run: string; accuracy: number; interval: [number | null, number | null]; comparisons: number | null } | null;
-  sources: { run: string; sft: boolean; reward: boolean }[];
-}
-
-export type JobKind = "reward" | "ppo" | "loop";
-
-export interface Job {
-  id: string;
-  kind: JobKind;
-  state: "queued" | "running" | "done" | "failed" | "stopped";
-  run: string | null;
-  error: string;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  log?: string;
-}
-
-export interface Comparison {
-  id: string;
-  name: string;
-  pairs: number;
-  voted: number;
-  closed: boolean;
-  created_at: string;
-  model_a?: string;
-  model_b?: string;
-}
-
-export interface Result {
-  model_a: string;
-  model_b: string;
-  pairs: number;
-  votes: number;
-  wins: number;
-  losses: number;
-  ties: number;
-  both_bad: number;
-  left_share: number | null;
-  win_rate: number | null;
-  interval: [number, number] | null;
-}
-
+export type Day = Answer<"get", "/api/v1/runs/models/days">["days"][number];
+export type Promotion = Answer<"get", "/api/v1/promotions">["history"][number];
+type Facts = Answer<"get", "/api/v1/admin/training">;
+type Reached = Omit<NonNullable<Facts["last"]>, "interval"> & { interval: Interval<number | null> };
+export type Training = Omit<Facts, "last"> & { last: Reached | null };
+export type Job = Answer<"get", "/api/v1/admin/jobs">["jobs"][number];
+export type JobKind = Job["kind"];
+/** As admins see it: voters are not told which models are compared. */
+export type Comparison = Answer<"post", "/api/v1/comparisons">;
+type Tally = Answer<"get", "/api/v1/comparisons/{comparison}/result">;
+export type Result = Omit<Tally, "interval"> & { interval: Interval<number> | null };
 /** A served model by its name, or a stage of a run. */
-export type Contender = string | { run: string; stage: string };
-
-const on = (run: string, rest = ""): URL => own(`runs/${part(run)}${rest}`);
+export type Contender = Given<"post", "/api/v1/comparisons">["model_a"];
 
 export const watching = {
-  runs: async () => (await ask<{ runs: RunSummary[] }>(own("runs"))).runs,
-  run: (name: string) => ask<Run>(on(name)),
-  metrics: (run: string, stage: string, after: number, signal: AbortSignal) =>
-    ask<{ rows: Row[]; next: number; state: State }>(
-      on(run, `/${part(stage)}/metrics?after=${after}&limit=2000`),
-      "GET",
-      undefined,
-      signal,
-    ),
+  runs: async () => (await call("get", "/api/v1/runs")).runs,
+  run: async (run: string) => (await call("get", "/api/v1/runs/{run}", { path: { run } })) as Run,
+  metrics: async (run: string, stage: string, after: number, signal: AbortSignal) => {
+    const path = "/api/v1/runs/{run}/{stage}/metrics";
+    const found = await call("get", path, { path: { run, stage }, query: { after, limit: 2000 }, signal });
+    return { ...found, rows: found.rows as Row[] };
+  },
   samples: async (run: string, stage: string) =>
-    (await ask<{ markdown: string }>(on(run, `/${part(stage)}/samples`))).markdown,
-  reportAddress: (run: string) => on(run, "/report.html").toString(),
-  days: async (days: number) => (await ask<{ days: Day[] }>(own(`runs/models/days?days=${days}`))).days,
+    (await call("get", "/api/v1/runs/{run}/{stage}/samples", { path: { run, stage } })).markdown,
+  reportAddress: (run: string) => addressOf("/api/v1/runs/{run}/report.html", { path: { run } }),
+  days: async (days: number) => (await call("get", "/api/v1/runs/models/days", { query: { days } })).days,
 
-  promotions: () => ask<{ current: Record<string, Promotion>; history: Promotion[] }>(own("promotions")),
-  promote: (request: { model: string; run: string; stage: string; note: string }) =>
-    ask<Promotion>(own("promotions"), "POST", request),
-  rollBack: (model: string) => ask<unknown>(own(`promotions/${part(model)}/rollback`), "POST", {}),
+  promotions: () => call("get", "/api/v1/promotions"),
+  promote: (body: Given<"post", "/api/v1/promotions">) => call("post", "/api/v1/promotions", { body }),
+  rollBack: (model: string) => call("post", "/api/v1/promotions/{model}/rollback", { path: { model } }),
 
-  training: () => ask<Training>(own("admin/training")),
-  jobs: async () => (await ask<{ jobs: Job[] }>(own("admin/jobs"))).jobs,
-  job: (id: string) => ask<Job>(own(`admin/jobs/${part(id)}`)),
-  startJob: (request: {
-    kind: JobKind;
-    run: string;
-    with_simulated: boolean;
-    settings: Record<string, string | number | boolean>;
-    submission: string;
-  }) => ask<Job>(own("admin/jobs"), "POST", request),
-  cancelJob: (id: string) => ask<Job>(own(`admin/jobs/${part(id)}/cancel`), "POST", {}),
+  training: async () => (await call("get", "/api/v1/admin/training")) as Training,
+  jobs: async () => (await call("get", "/api/v1/admin/jobs")).jobs,
+  job: (job: string) => call("get", "/api/v1/admin/jobs/{job}", { path: { job } }),
+  startJob: (body: Given<"post", "/api/v1/admin/jobs">) => call("post", "/api/v1/admin/jobs", { body }),
+  cancelJob: (job: string) => call("post", "/api/v1/admin/jobs/{job}/cancel", { path: { job } }),
 
-  comparisons: async () => (await ask<{ comparisons: Comparison[] }>(own("comparisons"))).comparisons,
-  compare: (request: { model_a: Contender; model_b: Contender; count: number; max_tokens: number }) =>
-    ask<Comparison>(own("comparisons"), "POST", request),
-  result: (id: string) => ask<Result>(own(`comparisons/${part(id)}/result`)),
-  close: (id: string) => ask<unknown>(own(`comparisons/${part(id)}/close`), "POST", {}),
+  comparisons: async () => (await call("get", "/api/v1/comparisons")).comparisons as Comparison[],
+  compare: (body: Given<"post", "/api/v1/comparisons">) => call("post", "/api/v1/comparisons", { body }),
+  result: async (comparison: string) =>
+    (await call("get", "/api/v1/comparisons/{comparison}/result", { path: { comparison } })) as Result,
+  close: (comparison: string) => call("post", "/api/v1/comparisons/{comparison}/close", { path: { comparison } }),
 };

@@ -31,7 +31,7 @@ export function Comparisons({ runs }: { runs: RunSummary[] }) {
           {found.value.map((one) => (
             <li key={one.id}>
               <button type="button" class="job" aria-pressed={one.id === shown?.id} onClick={() => setChosen(one.id)}>
-                <strong>{`#${one.id} ${one.model_a ?? ""} · ${one.model_b ?? ""}`}</strong>
+                <strong>{`#${one.id} ${one.model_a} · ${one.model_b}`}</strong>
                 <span class={one.closed ? "badge" : "badge good"}>{say(one.closed ? "closed" : "open")}</span>
                 <span class="hint numbers">{say("pairsCount", { count: one.pairs })}</span>
                 <span class="hint numbers">{time(one.created_at)}</span>
@@ -44,6 +44,9 @@ export function Comparisons({ runs }: { runs: RunSummary[] }) {
     </>
   );
 }
+
+/** The most trained of the served models against the one before it. */
+const newestFirst = (served: number): [number, number] => (served > 1 ? [served - 1, served - 2] : [0, 0]);
 
 /** Served chat models first, then what lies in runs. */
 function contenders(runs: RunSummary[]): { label: string; value: Contender }[] {
@@ -58,7 +61,7 @@ function contenders(runs: RunSummary[]): { label: string; value: Contender }[] {
 
 function NewComparison({ runs, onStarted }: { runs: RunSummary[]; onStarted: (made: Comparison) => void }) {
   const all = contenders(runs);
-  const [chosen, setChosen] = useState<[number, number]>([0, Math.min(1, all.length - 1)]);
+  const [chosen, setChosen] = useState<[number, number]>(() => newestFirst(chatModels.value.length));
   const [count, setCount] = useState(30);
   const [length, setLength] = useState(64);
   const [isBusy, setBusy] = useState(false);
@@ -171,7 +174,9 @@ function ResultView({ comparison, runs, onChanged }: ResultProps) {
         <Figure name={say("bothBad")} value={number(result.both_bad)} />
         <Figure name={say("leftShare")} value={result.left_share === null ? "–" : percent(result.left_share)} />
       </dl>
-      <p class={result.interval && result.interval[0] > 0.5 ? "verdict good" : "verdict"}>{verdict(result)}</p>
+      {result.votes > 0 && (
+        <p class={result.interval && result.interval[0] > 0.5 ? "verdict good" : "verdict"}>{verdict(result)}</p>
+      )}
       <div class="row">
         <button type="button" class="primary" onClick={() => setPromoting(candidateOf(result.model_a, runs))}>
           {say("promoteA", { name: result.model_a })}

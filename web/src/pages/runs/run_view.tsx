@@ -123,12 +123,12 @@ function Receipt({ stage }: { stage: Stage }) {
             <dd>{value}</dd>
           </div>
         ))}
-        {parents.map(([role, name]) => (
-          <div key={role} class="fact">
-            <dt>{role}</dt>
-            <dd>{name}</dd>
+        {parents.length > 0 && (
+          <div class="fact">
+            <dt>{say("madeFrom")}</dt>
+            <dd>{parents.map(([role, name]) => (role === name ? name : `${name} (${role})`)).join(", ")}</dd>
           </div>
-        ))}
+        )}
       </dl>
     </section>
   );

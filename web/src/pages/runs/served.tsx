@@ -90,7 +90,7 @@ function DaysTable({ rows }: { rows: Day[] }) {
         <tbody>
           {[...rows].reverse().map((row) => (
             <tr key={`${row.day} ${row.model}`}>
-              <td>{day(row.day)}</td>
+              <td class="day">{day(row.day)}</td>
               <th scope="row">{row.model}</th>
               <td class="amount">{number(row.requests)}</td>
               <td class="amount">

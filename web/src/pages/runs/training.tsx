@@ -100,6 +100,8 @@ function Plainly({ facts }: { facts: Facts }) {
         </p>
       )}
       {facts.waiting > 0 && <p class="hint">{say("waitingLine", { count: facts.waiting })}</p>}
+      {facts.left_out > 0 && <p class="note">{say("leftOutLine", { count: facts.left_out })}</p>}
+      {facts.people.length > 0 && <Contributors people={facts.people} />}
       <p>
         {last
           ? say("reached", {
@@ -110,6 +112,30 @@ function Plainly({ facts }: { facts: Facts }) {
           : say("reachedNothing")}
       </p>
     </section>
+  );
+}
+
+/** Whose rankings these are: one person alone should not decide what a model learns. */
+function Contributors({ people }: { people: Facts["people"] }) {
+  const all = people.reduce((sum, one) => sum + one.rows, 0);
+  return (
+    <details class="more">
+      <summary>{say("contributors", { count: people.length })}</summary>
+      <ul class="bars">
+        {people.map((one) => (
+          <li key={one.labeler}>
+            <bdi class="bar-name">{one.name ?? (one.labeler || say("fromFiles"))}</bdi>
+            <span class="bar" aria-hidden="true">
+              <i style={{ width: `${(100 * one.rows) / Math.max(1, all)}%` }} />
+            </span>
+            <span class="numbers">
+              {number(one.rows)}
+              {one.left_out > 0 && ` − ${number(one.left_out)}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

@@ -87,6 +87,10 @@ const words = dictionary(
     enough: "There are {have} comparisons, usually enough to begin with.",
     simulated: "simulated",
     simulatedLine: "{count} of {all} rankings are by a simulated labeler, not by people.",
+    madeFrom: "Made from",
+    leftOutLine: "{count} rankings are left out, because one person may not give too many.",
+    contributors: "Whose rankings: {count} people",
+    fromFiles: "from files",
     waitingLine: "{count} rows wait for approval and are not trained on.",
     reached: "The last reward model ({run}) agreed with the rankings on {accuracy} of pairs it had not seen (95% interval {interval}).",
     reachedNothing: "No reward model has been trained yet, so nothing is known about its accuracy.",
@@ -260,6 +264,10 @@ const words = dictionary(
     enough: "Es gibt {have} Vergleiche, meist genug für den Anfang.",
     simulated: "simuliert",
     simulatedLine: "{count} von {all} Ordnungen stammen von einem simulierten Urteilenden, nicht von Menschen.",
+    madeFrom: "Entstanden aus",
+    leftOutLine: "{count} Reihenfolgen bleiben draußen, weil eine Person nicht zu viele geben darf.",
+    contributors: "Wessen Reihenfolgen: {count} Personen",
+    fromFiles: "aus Dateien",
     waitingLine: "{count} Zeilen warten auf Freigabe; aus ihnen wird nicht gelernt.",
     reached: "Das letzte Belohnungsmodell ({run}) stimmte bei {accuracy} der ungesehenen Paare mit den Ordnungen überein (95-%-Intervall {interval}).",
     reachedNothing: "Noch wurde kein Belohnungsmodell gelernt; über seine Güte ist nichts bekannt.",
@@ -355,7 +363,9 @@ type Key = Parameters<typeof say>[0];
 
 /** Kinds and metrics come from files: what this dictionary does not know is shown as it is. */
 export const kindName = (kind: string): string => known(`kind_${kind}`, kind);
-export const metricName = (key: string): string => known(`m_${key}`, key.replaceAll("_", " "));
+export const metricName = (key: string): string => known(`m_${key}`, capital(key.replaceAll("_", " ")));
+
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function known(key: string, otherwise: string): string {
   return key in words.en ? say(key as Key) : otherwise;

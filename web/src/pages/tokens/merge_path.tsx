@@ -21,9 +21,9 @@ export function TokenDetail({ chosen }: { chosen: { model: string; piece: TokenP
   return (
     <>
       <h2>
-        <code class="token-name">{partName(piece)}</code>
+        <code class="token-title">{partName(piece)}</code>
       </h2>
-      <dl class="facts numbers">
+      <dl class="token-facts numbers">
         <dt>{say("model")}</dt>
         <dd>{model}</dd>
         <dt>{say("id")}</dt>
@@ -77,7 +77,7 @@ function Steps({ path }: { path: MergePath }) {
               <code>{partName(right)}</code>
               <span>→</span>
               <code class="made">{partName(result)}</code>
-              <span class="hint numbers">{say("rank", { rank })}</span>
+              {rank !== null && <span class="hint numbers">{say("rank", { rank })}</span>}
             </li>
           ))}
         </ol>
