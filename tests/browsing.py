@@ -31,7 +31,7 @@ def in_browser(test: Any) -> Any:
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
     with sync_api.sync_playwright() as playwright:
-        sync_api.expect.set_options(timeout=10_000)
+        sync_api.expect.set_options(timeout=20_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
@@ -47,7 +47,8 @@ class Site:
 
     def open(self, path: str = "chat", **context: Any) -> Any:
         own = self.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **context})
-        own.set_default_timeout(10_000)
+        own.set_default_timeout(20_000)  # a busy machine takes its time; nothing waits longer than it must
+        own.set_default_navigation_timeout(30_000)
         self.contexts.append(own)
         page = own.new_page()
         page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))

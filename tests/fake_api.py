@@ -48,6 +48,7 @@ STORIES = [
     "Nobody had asked the keeper what she would do after the lighthouse closed. She planted potatoes and was content.",
     "There was a lighthouse. There was a keeper. There was a lighthouse. There was a keeper.",
 ]
+SUMMARY = ("id", "title", "model", "rating", "created_at", "updated_at")  # of a chat, in the list
 FREE_TEXT = " a small town by the river, where the baker opened before sunrise and the ferry came twice a day."
 
 
@@ -156,7 +157,8 @@ def _people_routes(app: FastAPI, fake: FakeApi) -> None:
             error = {"message": "The name or the password is wrong.", "type": "x", "param": None, "code": None}
             return JSONResponse({"error": error}, 403)
         fake.calls.append(("enter", request.url.path, body))
-        fake.access, fake.person = "open", {"id": "p1", "name": body["name"], "role": "admin"}
+        person = {"id": "p1", "name": body["name"], "role": "admin", "language": "en", "preferences": {}}
+        fake.access, fake.person = "open", person
         return fake.me()
 
     @app.post("/api/v1/logout")
@@ -169,7 +171,7 @@ def _chat_routes(app: FastAPI, fake: FakeApi) -> None:
     @app.get("/api/v1/chats")
     async def chats(search: str = "", limit: int = 50, offset: int = 0) -> Any:
         found = [
-            {key: value for key, value in chat.items() if key != "messages"}
+            {key: value for key, value in chat.items() if key in SUMMARY}
             for chat in fake.chats.values()
             if search.lower() in (chat["title"] + " ".join(m["content"] for m in chat["messages"])).lower()
         ]

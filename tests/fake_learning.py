@@ -108,7 +108,10 @@ def _label(app: FastAPI, fake: Any) -> None:
     @app.get("/api/v1/label/progress")
     async def progress() -> Any:
         left = len(desk.waiting)
-        kinds = [{"kind": "rank", "tasks": 5, "open": left, "judgements": 5 - left, "wanted": 5, "held": 1}]
+        kinds: list[dict[str, Any]] = [
+            {"kind": "rank", "tasks": 5, "open": left, "judgements": 5 - left, "wanted": 5, "held": 1}
+        ]
+        kinds[0] |= {"categories": {"chat": [5 - left, 5]}}
         mine = {"today": len(desk.done), "total": len(desk.done) + 7}
         coverage = {"generation": 40, "open_qa": 12, "extract": 2}
         return {"kinds": kinds, "mine": mine, "coverage": coverage, "categories": list(coverage), "flags": FLAGS}
@@ -125,7 +128,7 @@ def _comparisons(app: FastAPI, fake: Any) -> None:
     def shown() -> dict[str, Any]:
         own = {"id": "1", "name": "village/ppo and village/sft", "pairs": 3, "voted": len(fake.votes)}
         own |= {"closed": getattr(fake, "closed", False), "created_at": "2026-01-01T00:00:00+00:00"}
-        return own | {"model_a": "village/ppo", "model_b": "village/sft"}
+        return own | {"model_a": "village/ppo", "model_b": "village/sft", "votes": len(fake.votes)}
 
     @app.get("/api/v1/comparisons")
     async def comparisons() -> Any:
@@ -224,7 +227,8 @@ def _runs(app: FastAPI, fake: Any) -> None:
             "folder": f"/runs/{body['run']}/{body['stage']}",
             "note": body["note"],
         }
-        fake.promotions.append({**made, "promoted_at": "2026-01-02T00:00:00+00:00", "rolled_back_at": None})
+        made |= {"by": None, "promoted_at": "2026-01-02T00:00:00+00:00", "rolled_back_at": None}
+        fake.promotions.append(made)
         return fake.promotions[-1]
 
     @app.post("/api/v1/promotions/{model}/rollback")
@@ -264,7 +268,7 @@ def _row(step: int) -> dict[str, Any]:
 def _training(app: FastAPI, fake: Any) -> None:
     @app.get("/api/v1/admin/training")
     async def training() -> Any:
-        last = {"run": "older", "accuracy": 0.62, "interval": [0.55, 0.69], "comparisons": 312}
+        last = {"job": None, "run": "older", "accuracy": 0.62, "interval": [0.55, 0.69], "comparisons": 312}
         counts = {"comparisons": 312, "rankings": 60, "simulated": 20, "demonstrations": 4, "waiting": 3}
         sources = [{"run": "older", "sft": True, "reward": True}, {"run": "village", "sft": True, "reward": False}]
         people = [{"labeler": "person-1", "name": "Ada", "rows": 40, "left_out": 0}]
@@ -282,7 +286,7 @@ def _training(app: FastAPI, fake: Any) -> None:
         fake.calls.append(("job", body["kind"], body))
         times = {"created_at": "2026-01-02T00:00:00+00:00", "started_at": None, "finished_at": None}
         job = {"id": str(len(fake.jobs) + 1), "kind": body["kind"], "state": "running", "run": "village", "error": ""}
-        fake.jobs.append({**job, **times})
+        fake.jobs.append({**job, **times, "settings": {"run": body["run"]}})
         return fake.jobs[-1]
 
     @app.get("/api/v1/admin/jobs/{job}")

@@ -140,7 +140,7 @@ def test_finetune_stands_beside_peft_on_the_same_shape_and_adapters() -> None:
 
 def test_serve_lets_the_same_clients_stream_from_our_server_and_from_that_of_transformers() -> None:
     pytest.importorskip("transformers.cli.serve", reason="transformers serve is not installed")
-    said, line = quick("serve")
+    said, line = quick("serve", "--threads", "1")
     peers = {"transformers", "transformers_batching"}
     kinds = ("tokens_per_second", "first_token_median", "first_token_p95")
     assert {f"{kind}.ours/{peer}" for kind in kinds for peer in peers} <= line["ratios"].keys()
@@ -149,3 +149,10 @@ def test_serve_lets_the_same_clients_stream_from_our_server_and_from_that_of_tra
         assert 0 < own["first_token_median"] <= own["first_token_p95"]
         assert 0 < own["client_tokens_per_second_p5"] <= own["client_tokens_per_second_median"]
     assert "8 clients" in said
+
+
+def test_start_counts_the_processor_seconds_of_processes_that_say_one_token() -> None:
+    said, line = quick("start")
+    assert line["ratios"].keys() == {"ours/torch", "ours/transformers"}
+    assert line["cpu_seconds"].keys() == {"torch", "ours", "transformers"} and min(line["cpu_seconds"].values()) > 0
+    assert "CPU seconds to the first token" in said

@@ -191,6 +191,13 @@ GPT2 = {"model_type": "gpt2", "vocab_size": 40, "n_embd": 32, "n_layer": 2, "n_h
         ({"vocab_size": 2**40}, ["vocab_size"]),
         ({"vocab_size": True}, ["vocab_size"]),
         ({"rms_norm_eps": float("nan")}, ["rms_norm_eps"]),
+        ({"rms_norm_eps": -1.0}, ["rms_norm_eps is -1.0", "above 0"]),
+        ({"rope_theta": 0}, ["rope_theta is 0", "above 0"]),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, ["factor is 0", "above 0"]),
+        (
+            {"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 2, "high_freq_factor": 2}},
+            ["high_freq_factor is 2", "greater than low_freq_factor"],
+        ),
         ({"tie_word_embeddings": "yes"}, ["tie_word_embeddings"]),
         ({"num_attention_heads": 0}, ["at least 1"]),
     ],

@@ -77,7 +77,7 @@ def test_a_step_gives_the_logits_of_the_whole_model_for_rows_alone_and_of_any_le
 
 
 def test_a_step_sees_nothing_of_what_memory_held_before():
-    """The places up to the next multiple of 64 are looked at with weight 0: they must hold numbers."""
+    """The places up to the next multiple of 16 are looked at with weight 0: they must hold numbers."""
     model = disturbed()
     state, texts = after_prompts(model, [5, 5])
     state.resize(100, 4)
@@ -161,6 +161,7 @@ compiles = pytest.mark.skipif(
 
 @pytest.mark.slow
 @compiles
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # PyTorch's compiler uses what PyTorch deprecates
 def test_a_compiled_speaker_gives_the_greedy_answers_of_an_eager_one():
     model = language_model(tokenizer().size, 96).requires_grad_(False)
     speaker = EngineSpeaker(model, tokenizer(), world_of(), compiled=True)

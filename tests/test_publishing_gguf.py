@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from chatwright.artefacts import load_language_model, save_model
 from chatwright.errors import ArtefactError, ConfigError, InputError
 from chatwright.publishing.importer import import_model
+from chatwright.text.tokenizer import Tokenizer
+from chatwright.text.vocabulary import describe as describe_vocabulary
 from published import VOCABULARY, published_folder, reference
 from tiny import language_model, tokenizer, world_of
 
@@ -119,6 +122,41 @@ def test_our_own_model_goes_out_with_its_template_and_says_what_llama_cpp_does_o
     assert facts["tokenizer.ggml.eos_token_id"] == tokenizer().end
     assert len(remarks) == 1 and "splitting" in remarks[0]
     assert {"token_embd.weight", "blk.1.ffn_down.weight"} <= tensors.keys()
+
+
+def test_the_nearest_splitting_is_named_by_what_the_tokenizer_learned():
+    assert describe_vocabulary(tokenizer()).nearest == "gpt-2"  # no line breaks among its pieces
+    paragraphs = Tokenizer.train(["one.\n\ntwo.\n\n"] * 20, 290)
+    assert describe_vocabulary(paragraphs).pre_tokenizer is None
+    assert describe_vocabulary(paragraphs).nearest == "llama-bpe"
+
+
+@pytest.mark.parametrize("kind", ["character", "word"])
+def test_tokenizers_without_merges_are_refused(kind, tmp_path):
+    own = Tokenizer.train(["the lazy dog, größer"] * 9, 300, kind=kind)
+    save_model(tmp_path / "model", language_model(own.size), own)
+    with pytest.raises(ArtefactError, match="no character or word tokenizer"):
+        export_gguf(tmp_path / "model", tmp_path / "out.gguf")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    "case, change, words",
+    [
+        ("gpt2, another width inside", {}, "activation gelu_tanh only, not relu"),
+        ("gpt2", {"attention_scale": 1.0}, "attention_scale"),
+        ("llama", {"activation": "gelu"}, "activation silu only, not gelu"),
+    ],
+)
+def test_blocks_that_llama_cpp_would_compute_otherwise_are_refused(case, change, words, tmp_path):
+    import_model(published_folder(tmp_path / "source", case), tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    described = json.loads(path.read_text())
+    described["backbone"] |= change
+    path.write_text(json.dumps(described))
+    with pytest.raises(ArtefactError, match=words):
+        export_gguf(tmp_path / "model", tmp_path / "out.gguf")
+    assert not (tmp_path / "out.gguf").exists()
 
 
 def test_llama_3_scaling_is_a_tensor_of_factors_and_linear_scaling_is_metadata(tmp_path):

@@ -241,6 +241,41 @@ def test_a_truncated_file_is_named(source, tmp_path, left):
     refused(source, tmp_path / "model", "model.safetensors cannot be read")
 
 
+def test_a_name_that_no_file_can_have_is_refused(source, tmp_path):
+    sharded(source)
+    long = "x" * 300 + ".safetensors"
+    edit(source / "model.safetensors.index.json", lambda index: index["weight_map"].update({"a": long}))
+    refused(source, tmp_path / "model", "is no plain file name")
+
+
+@pytest.mark.parametrize("form", ["sparse", "meta"])
+def test_pickled_tensors_without_plain_values_are_named(source, tmp_path, form):
+    weights = weights_of(source)
+    own = weights["transformer.wpe.weight"]
+    weights["transformer.wpe.weight"] = own.to_sparse() if form == "sparse" else own.to("meta")
+    (source / "model.safetensors").unlink()
+    torch.save(weights, source / "pytorch_model.bin")
+    refused(source, tmp_path / "model", "pytorch_model.bin: transformer.wpe.weight is sparse, or has no values")
+
+
+def test_a_place_where_nothing_can_be_made_is_named(gpt2, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file is a file; choose another place"):
+        import_model(gpt2, tmp_path / "file" / "model")
+    refused(gpt2, tmp_path / ("x" * 300), "too long a name", kind=InputError)
+
+
+def test_a_model_that_was_imported_before_is_not_imported_again(gpt2, tmp_path):
+    import_model(gpt2, tmp_path / "model")
+    refused(tmp_path / "model", tmp_path / "other", "is a model of chatwright already", kind=InputError)
+    refused("", tmp_path / "other", "neither a folder nor a name", kind=InputError)
+
+
+def test_a_decoder_of_a_kind_that_is_not_known_names_its_file(source, tmp_path):
+    edit(source / "tokenizer.json", lambda own: own.update(decoder={"type": "Fuse"}))
+    refused(source, tmp_path / "model", "tokenizer.json: the tokenizer's decoder is Fuse")
+
+
 @pytest.mark.parametrize(
     "name", ["../secret.safetensors", "/etc/passwd", "a/b.safetensors", "..", "", "a\\b.safetensors"]
 )

@@ -48,10 +48,18 @@ TEXTS = (
 
 
 @contextmanager
-def llama_of(path: Path, *, context: int = 64) -> Iterator[Any]:
+def llama_of(path: Path, **settings: Any) -> Iterator[Any]:
     """A GGUF file in llama.cpp, with everything in float32."""
     llama = llama_cpp.Llama(
-        str(path), n_ctx=context, n_threads=1, n_threads_batch=1, logits_all=True, type_k=F32, type_v=F32, verbose=False
+        str(path),
+        n_ctx=64,
+        n_threads=1,
+        n_threads_batch=1,
+        logits_all=True,
+        type_k=F32,
+        type_v=F32,
+        verbose=False,
+        **settings,
     )
     with closing(llama):
         yield llama
@@ -193,7 +201,26 @@ def same_tokens(tokenizer: Tokenizer, path: Path, texts: Sequence[str]) -> None:
 @pytest.mark.parametrize("style", ["chatml", "qwen", "llama2", "llama2-first", "llama3"])
 def test_texts_get_the_same_tokens(style: str, tmp_path: Path) -> None:
     tokenizer = read_tokenizer(folder_of(style))
-    same_tokens(tokenizer, with_tokenizer(tokenizer, tmp_path), TEXTS)
+    # This one puts no space before a text that begins with one; llama.cpp always does.
+    texts = [text.lstrip() for text in TEXTS] if style == "llama2-first" else TEXTS
+    same_tokens(tokenizer, with_tokenizer(tokenizer, tmp_path), texts)
+
+
+@pytest.mark.parametrize("between, name, other", [(" ", "gpt-2", None), ("\n\n", "llama-bpe", "gpt-2")])
+def test_texts_without_numbers_get_the_same_tokens_from_a_model_trained_here(
+    between: str, name: str, other: str | None, tmp_path: Path
+) -> None:
+    """llama.cpp has no splitting that is ours; the one that is named gives the same pieces of words and line breaks."""
+    sentences = ["The old mill stood by the river.", "Die Müllerin saß dort.", '"Nobody knows," she said; it\'s true!']
+    texts = [between.join(sentences[start:] + sentences[:start]) for start in range(3)]
+    tokenizer = Tokenizer.train(texts * 9, 400)
+    path = with_tokenizer(tokenizer, tmp_path)
+    same_tokens(tokenizer, path, texts)
+    with llama_of(path) as llama:
+        assert llama.metadata["tokenizer.ggml.pre"] == name
+    if other is not None:
+        with llama_of(path, kv_overrides={"tokenizer.ggml.pre": other}) as llama:
+            assert llama.tokenize(texts[0].encode(), add_bos=True) != text_prompt(texts[0], tokenizer)
 
 
 @pytest.mark.parametrize("style", ["chatml", "qwen"])

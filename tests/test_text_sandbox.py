@@ -7,7 +7,8 @@ import datetime
 import pytest
 
 from chatwright.errors import ArtefactError, InputError
-from chatwright.text.sandbox import GENERATED_MARKS, SOURCE_LIMIT, Sandboxed
+from chatwright.text.controls import GENERATED_MARKS
+from chatwright.text.sandbox import SOURCE_LIMIT, Sandboxed
 
 MESSAGES = [{"role": "user", "content": " hi "}, {"role": "assistant", "content": "yo"}]
 

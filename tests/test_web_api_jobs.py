@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from web_api import site
 
 
 @pytest.fixture
-def own_store(new_place: Callable[[], str]) -> Iterator[Store]:
-    with open_store(new_place()) as store:
+def own_store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "a.db") as store:
         yield store
 
 

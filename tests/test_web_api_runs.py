@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,12 @@ class Loaded(Scripted):
 
 
 @pytest.fixture
-def place(directory: Path, new_place: Callable[[], str]) -> Iterator[Site]:
+def place(directory: Path, tmp_path: Path) -> Iterator[Site]:
     def load(folder: Path) -> tuple[Speaker, Card]:
         return Loaded([f"from {folder.parent.parent.name}"]), card(folder)
 
     sft = directory / "first" / "sft" / "model"
-    with open_store(new_place()) as store:
+    with open_store(tmp_path / "a.db") as store:
         parts: dict[str, Any] = {"run_directories": [directory], "load": load}
         with site(store, {"sft": Scripted(["from the start"])}, cards={"sft": card(sft)}, **parts) as found:
             yield found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from web_api import site
 
 
 @pytest.fixture
-def own_store(new_place: Callable[[], str]) -> Iterator[Store]:
-    with open_store(new_place()) as store:
+def own_store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "a.db") as store:
         yield store
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -12,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,9 @@ import sqlalchemy as sa
 
 from chatwright.store import Store, open_store
 from chatwright.store.answers import WRITING
-from chatwright.store.schema import assignments, feedback, messages, sessions, tasks
+from chatwright.store.schema import assignments, feedback, messages, tasks
 from chatwright.store.tasks import NewTask
-from web_api import API
+from web_api import API, session_of
 
 SERVER = Path(__file__).with_name("killable.py")
 PEOPLE, ROUNDS, BEFORE_THE_KILL = 50, 2, 160
@@ -122,16 +120,11 @@ def prepared(store: Store) -> list[Labeler]:
     store.tasks.add(NewTask(kind="rank", content={**content, "n": n}) for n in range(PEOPLE * ROUNDS + 20))
     found = []
     for number in range(PEOPLE):
-        person, token = store.people.add(f"person {number}", None, role="labeler").id, f"token-{number}"
-        now = store.database.now()
-        session = {"token_hash": hashlib.sha256(token.encode()).hexdigest(), "person_id": person, "created_at": now}
-        with store.database.writing() as connection:
-            ends = {"seen_at": now, "expires_at": now + timedelta(hours=1)}
-            connection.execute(sessions.insert().values(session | ends))
+        person = store.people.add(f"person {number}", None, role="labeler").id
         chat = store.chats.start(person).id
         asked = store.chats.say(person, chat, "user", "Who?").id
         drafts = [store.chats.say(person, chat, "assistant", each, parent_id=asked).id for each in ("I", "You")]
-        found.append(Labeler(person, token, chat, drafts))
+        found.append(Labeler(person, session_of(store, person), chat, drafts))
     return found
 
 

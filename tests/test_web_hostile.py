@@ -97,7 +97,11 @@ def test_names_of_people_invitations_and_keys_stay_names(page: Any, store: Store
 def test_an_imported_file_is_read_and_not_obeyed(page: Any, store: Store) -> None:
     bad = fake_api.HOSTILE
     said = [{"role": "assistant", "content": bad}]
-    row = {"prompt": [{"role": "user", "content": bad}], "chosen": said, "rejected": [{**said[0], "content": bad + "!"}]}
+    row = {
+        "prompt": [{"role": "user", "content": bad}],
+        "chosen": said,
+        "rejected": [{**said[0], "content": bad + "!"}],
+    }
     row |= {"labeler": NAME, "category": NAME, "source": NAME, "x": bad}
     thumb = {"prompt": row["prompt"], "completion": said, "label": True, "labeler": NAME}
     text = json.dumps(row) + "\n" + json.dumps(thumb) + "\n"

@@ -105,7 +105,7 @@ def test_a_comparison_ends_with_an_interval_and_is_promoted_or_discarded(site: S
     page.get_by_role("button", name="Let them answer").click()
     page.get_by_text("3 pairs are ready for votes").wait_for()
     [asked] = [call[2] for call in site.fake.calls if call[0] == "compare"]
-    assert asked["model_a"] == {"run": "older", "stage": "sft"} and asked["model_b"] == "village-sft"
+    assert asked["model_a"] == {"run": "older", "stage": "sft"} and asked["model_b"] == "village-ppo"
     result.get_by_role("button", name="Discard").click()
     page.get_by_text("nothing was promoted").wait_for()
 

@@ -129,7 +129,9 @@ def test_what_the_owner_shares_is_what_an_admin_reads(place: tuple[Site, Any]) -
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in web/")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_sharing_dialog_which_fits_a_phone(site: Site, scheme: str) -> None:
-    page = site.open(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce", viewport={"width": 390, "height": 700})
+    page = site.open(
+        color_scheme=scheme, bypass_csp=True, reduced_motion="reduce", viewport={"width": 390, "height": 700}
+    )
     ask(page, "hello")
     page.get_by_role("button", name="Sharing and export").click()
     page.get_by_role("switch", name=READ).click()

@@ -53,11 +53,13 @@ class Voice:
     """Its name on the server where it runs; empty for a model in a folder."""
 
     @property
+    def place(self) -> Path:
+        """What to call the folder: the stage that the model is in, or the folder of an import itself."""
+        return self.folder.parent if self.folder.name == "model" else self.folder
+
+    @property
     def name(self) -> str:
-        if self.title:
-            return self.title
-        inside = self.folder.parent if self.folder.name == "model" else self.folder
-        return inside.resolve().name
+        return self.title or self.place.resolve().name
 
 
 Opener = Callable[[Path], Voice]
@@ -250,7 +252,7 @@ class Chat:
         elif not self.voice.is_chat:
             self._tell(
                 f"{self.voice.name} has not learned to answer, it only continues texts: "
-                f'try chatwright generate {self.voice.folder.parent} "Once upon a time"'
+                f'try chatwright generate {self.voice.place} "Once upon a time"'
             )
 
     def _tell(self, text: str, *, lead: str = "") -> None:

@@ -50,7 +50,7 @@ class Compiled:
         self._run = torch.compile(step.run, dynamic=True)
 
     def __call__(self, tokens: Tensor, state: CacheState) -> Tensor:
-        look = self.step.prepare(state)
+        look = self.step.prepare(state, CLEANED)
         logits: Tensor = self._run(tokens, state.lengths, state.keys, state.values, look)
         self.step.note(state)
         return logits

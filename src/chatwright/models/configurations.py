@@ -46,7 +46,7 @@ def _gpt(published: Published, **settings: Any) -> TransformerConfig:
         kv_heads=heads,
         hidden=published.integer("n_inner", default=4 * width),
         context=published.integer("n_positions", "n_ctx"),
-        epsilon=published.real("layer_norm_epsilon", default=1e-5),
+        epsilon=published.positive("layer_norm_epsilon", default=1e-5),
         norm="layer",
         gated=False,
         feed_forward_bias=True,
@@ -145,7 +145,7 @@ def read_gpt_neo(published: Published) -> TransformerConfig:
         kv_heads=heads,
         hidden=published.integer("intermediate_size", default=4 * width),
         context=published.integer("max_position_embeddings"),
-        epsilon=published.real("layer_norm_epsilon", default=1e-5),
+        epsilon=published.positive("layer_norm_epsilon", default=1e-5),
         norm="layer",
         activation=published.activation("activation_function", "gelu_new"),
         gated=False,
@@ -213,7 +213,7 @@ def _llama_like(published: Published, **settings: Any) -> TransformerConfig:
         kv_heads=published.integer("num_key_value_heads", default=heads),
         hidden=published.integer("intermediate_size"),
         context=published.integer("max_position_embeddings", default=2048),
-        epsilon=published.real("rms_norm_eps", default=1e-6),
+        epsilon=published.positive("rms_norm_eps", default=1e-6),
         activation=published.activation("hidden_act", "silu"),
         rotary_base=base,
         rotary_scaling=scaling,
@@ -281,20 +281,23 @@ def _rotary(published: Published) -> tuple[float, RotaryScaling | None]:
         {"rope_theta": published.values.get("rope_theta"), **given}, f"{published.where}: rotary positions"
     )
     rope.must_be("partial_rotary_factor", 1, 1.0)
-    base = rope.real("rope_theta", default=10_000.0)
+    base = rope.positive("rope_theta", default=10_000.0)
     kind = given.get("rope_type", given.get("type", "default"))
     context = published.integer("max_position_embeddings", default=2048)
     if kind == "default":
         return base, None
     if kind == "linear":
-        return base, RotaryScaling(kind="linear", factor=rope.real("factor"))
+        return base, RotaryScaling(kind="linear", factor=rope.positive("factor"))
     if kind == "llama3":
+        low, high = rope.positive("low_freq_factor"), rope.positive("high_freq_factor")
+        if high <= low:
+            raise rope.refusal("high_freq_factor", high, f"greater than low_freq_factor, {low}")
         scaling = RotaryScaling(
             kind="llama3",
-            factor=rope.real("factor"),
+            factor=rope.positive("factor"),
             original_context=rope.integer("original_max_position_embeddings", default=context),
-            low=rope.real("low_freq_factor"),
-            high=rope.real("high_freq_factor"),
+            low=low,
+            high=high,
         )
         return base, scaling
     if kind == "yarn":
@@ -305,15 +308,15 @@ def _rotary(published: Published) -> tuple[float, RotaryScaling | None]:
 def _yarn(rope: Published, context: int) -> RotaryScaling:
     for key in ("mscale", "mscale_all_dim", "truncate"):
         rope.must_be(key, *((True,) if key == "truncate" else ()))
-    factor = rope.real("factor")
+    factor = rope.positive("factor")
 
     return RotaryScaling(
         kind="yarn",
         factor=factor,
         original_context=rope.integer("original_max_position_embeddings", default=context),
-        low=rope.real("beta_slow", default=1.0),
-        high=rope.real("beta_fast", default=32.0),
-        magnitude=rope.real("attention_factor", default=0.1 * math.log(factor) + 1 if factor > 1 else 1.0),
+        low=rope.positive("beta_slow", default=1.0),
+        high=rope.positive("beta_fast", default=32.0),
+        magnitude=rope.positive("attention_factor", default=0.1 * math.log(factor) + 1 if factor > 1 else 1.0),
     )
 
 

@@ -133,10 +133,12 @@ class _Product(torch.autograd.Function):
             own = rows[:, start:end]
             into_ups.append(torch.mm(own.t(), part).mul_(ctx.scale))
             into_part.copy_(torch.mm(own, up).mul_(ctx.scale))
-        if into_x is not None and factors is None:
-            into_x.view(-1, into_x.shape[-1]).addmm_(into_low, down)
-        elif into_x is not None:
-            into_x.view(-1, into_x.shape[-1]).addcmul_(torch.mm(into_low, down), factors)
+        if into_x is not None:
+            flat = into_x.view(-1, into_x.shape[-1])
+            if factors is None:
+                flat.addmm_(into_low, down)
+            else:
+                flat.addcmul_(torch.mm(into_low, down), factors)
         into_down = torch.mm(into_low.t(), x if factors is None else x * factors)
         return (into_x, None, None, None, into_down, None, None, None, *into_ups)
 

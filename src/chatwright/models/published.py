@@ -50,6 +50,13 @@ class Published:
             raise self.refusal(key, value, "a number")
         return float(value)
 
+    def positive(self, *keys: str, default: float | None = None) -> float:
+        """As `real`, for what is divided by or raised to a power."""
+        value = self.real(*keys, default=default)
+        if value <= 0:
+            raise self.refusal(self._first(keys, default)[0], value, "a number above 0")
+        return value
+
     def flag(self, key: str, default: bool) -> bool:
         _, value = self._first((key,), default)
         if not isinstance(value, bool):

@@ -59,7 +59,7 @@ class Int8Linear(nn.Module):
         self.levels = _levels()
         self.packed = torch.ops.onednn.qlinear_prepack(integers, None)
         self.scales = scales / self.levels
-        self.half = torch.tensor(self.levels + 1.5)
+        self.middle = torch.tensor(self.levels + 1.5)
         self.whole = torch.tensor(float(self.levels))
         with warnings.catch_warnings():  # quantised tensors will leave PyTorch; here one only carries weights to FBGEMM
             warnings.simplefilter("ignore")
@@ -86,7 +86,7 @@ class Int8Linear(nn.Module):
             product: Tensor = fixed(x / greatest, 1 / self.levels, self.levels + 1, self.quick)
         else:
             # oneDNN multiplies unsigned by signed: -127..127 becomes 1..255, and cutting x + 0.5 off rounds it
-            integers = torch.addcmul(self.half, x, self.whole / greatest).to(torch.uint8)
+            integers = torch.addcmul(self.middle, x, self.whole / greatest).to(torch.uint8)
             product = torch.ops.onednn.qlinear_pointwise(
                 integers, 1.0, self.levels + 1, self.packed, self.scales, self.zeros, None, 1.0, 0, torch.float32,
                 "none", [], "",

@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chatwright.models.layers import Attention, FeedForward, LayerNorm, RMSNorm
-from chatwright.models.state import CLEANED, CacheState
+from chatwright.models.state import CacheState
 from chatwright.models.transformer import Block, Transformer
 
-__all__ = ["Step", "reach_of"]
+__all__ = ["Step"]
 
 Map = Callable[[Tensor], Tensor]
 
@@ -70,9 +70,8 @@ class _Layer:
     window: int
 
 
-def reach_of(tokens: int, capacity: int) -> int:
-    """How many places are looked at when the longest row has `tokens`: few different numbers, so few kernels."""
-    return min(-(-tokens // CLEANED) * CLEANED, capacity)
+GRAIN = 16
+"""Places by which the reach of a step grows: some kernels are prepared anew for every shape."""
 
 
 class Step:
@@ -93,7 +92,7 @@ class Step:
         self.turned = config.turned
         self._tables: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
         zeros = torch.zeros(config.context, device=backbone.cosines.device)
-        self._edge = torch.cat([zeros, zeros.new_full((CLEANED,), float("-inf"))])
+        self._edge = torch.cat([zeros, zeros.new_full((GRAIN,), float("-inf"))])
 
     def __call__(self, tokens: Tensor, state: CacheState) -> Tensor:
         """Raises InputError when a row is as long as the context."""
@@ -105,11 +104,11 @@ class Step:
         self.note(state)
         return logits
 
-    def prepare(self, state: CacheState) -> int:
-        """Make room for one more token a row; how many places are looked at."""
+    def prepare(self, state: CacheState, grain: int = GRAIN) -> int:
+        """Make room for one more token a row; how many places are looked at, a multiple of `grain` where they exist."""
         self.backbone.make_room(state.longest + 1)
         state.reserve(state.longest + 1)
-        look = reach_of(state.longest + 1, state.capacity)
+        look = min(-(-(state.longest + 1) // grain) * grain, state.capacity)
         state.reserve(look)  # what nobody has written must be finite
         return look
 
@@ -236,12 +235,12 @@ class Step:
         if self.turned:
             both = self._rotated(both, sight)
         memory.write(both[:, self.heads :], read[:, self.heads + self.groups :])
-        # In float32: oneDNN's batched products in bfloat16 are slower than these with the casts, and prepare anew for
-        # every length.
+        # Scores in float32: with a single query oneDNN's batched product in bfloat16 takes longer than the cast and
+        # this. The sum of values is not as bad, and a cast of them costs more when there are many rows.
         queries = both[:, : self.heads].reshape(rows * self.groups, -1, self.width).float()
         scores = torch.baddbmm(sight.masks[layer.window], queries, memory.keys.float(), alpha=layer.scale)
-        looked = torch.bmm(torch.softmax(scores, dim=-1), memory.values.float())
-        return layer.write(looked.view(rows, -1).to(x.dtype))
+        looked = torch.bmm(torch.softmax(scores, dim=-1).to(x.dtype), memory.values.to(x.dtype))
+        return layer.write(looked.view(rows, -1))
 
     def _rotated(self, both: Tensor, sight: Sight) -> Tensor:
         """Queries and keys [B, H + G, D], turned: [a cos - b sin, b cos + a sin] for halves a, b of R channels."""

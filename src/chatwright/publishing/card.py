@@ -94,7 +94,8 @@ def _data(stage: Path | None, imported: Mapping[str, Any] | None) -> list[str]:
             lines.append(f"- {folder.name}: {Path(str(name)).name} (SHA-256 {str(known)[:16]})")
     if imported is not None:
         lines.append(f"- before, the base: what {imported.get('source')} learned from, its publisher knows")
-    return lines or ["No record of the data lies beside the model."]
+    # A file is named twice where it is divided, to learn from and to stop by.
+    return list(dict.fromkeys(lines)) or ["No record of the data lies beside the model."]
 
 
 def _costs(stage: Path | None) -> list[str]:

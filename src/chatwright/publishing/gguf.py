@@ -20,6 +20,7 @@ from chatwright.errors import ArtefactError, ConfigError, InputError
 from chatwright.models.layers import slowed
 from chatwright.models.transformer import TransformerConfig
 from chatwright.publishing.exporter import Outgoing, outgoing
+from chatwright.publishing.importer import check_place
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.text.vocabulary import Vocabulary, describe
 
@@ -32,8 +33,6 @@ Kind = Literal["fp32", "fp16", "bf16", "q8_0"]
 KINDS = ("fp32", "fp16", "bf16", "q8_0")
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2"}
 """Family: what llama.cpp calls it."""
-NEAREST = "gpt-2"
-"""The splitting to name where llama.cpp knows none like the tokenizer's."""
 
 
 def export_gguf(model: Path, out: Path, *, kind: Kind | None = None) -> list[str]:
@@ -46,6 +45,7 @@ def export_gguf(model: Path, out: Path, *, kind: Kind | None = None) -> list[str
         import gguf
     except ImportError:
         raise ConfigError('--format gguf needs a package; pip install "chatwright[gguf]"') from None
+    check_place(out)
     if out.exists():
         raise InputError(f"{out} exists already; choose another name or remove it first")
     found = outgoing(model, None if kind == "q8_0" else kind)
@@ -142,8 +142,9 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer, vocabulary: Vocabul
     import gguf
 
     kinds = {"byte-level bpe": "gpt2", "sentencepiece bpe": "llama"}
-    if vocabulary.kind not in kinds:
-        raise ArtefactError(f"llama.cpp has no {vocabulary.kind} tokenizer; use --format hf")
+    if vocabulary.kind not in kinds or not vocabulary.merges:
+        kind = vocabulary.kind if vocabulary.merges else "character or word"  # pieces are looked up, never merged
+        raise ArtefactError(f"llama.cpp has no {kind} tokenizer; use --format hf")
     remarks = []
     types = {
         "normal": gguf.TokenType.NORMAL,
@@ -158,11 +159,11 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer, vocabulary: Vocabul
     writer.add_token_types([*(types[own] for own in vocabulary.types), *(gguf.TokenType.UNUSED for _ in unused)])
     if vocabulary.kind == "byte-level bpe":
         writer.add_token_merges([f"{left} {right}" for left, right in vocabulary.merges])
-        writer.add_tokenizer_pre(vocabulary.pre_tokenizer or NEAREST)
+        writer.add_tokenizer_pre(vocabulary.nearest)
         if vocabulary.pre_tokenizer is None:
             remarks.append(
-                f"llama.cpp does not know this tokenizer's way of splitting text; {NEAREST!r} is the nearest, and some "
-                "texts (numbers above all) will become other tokens there"
+                f"llama.cpp does not know this tokenizer's way of splitting text; {vocabulary.nearest!r} is the "
+                "nearest, and some texts (numbers above all) will become other tokens there"
             )
     else:
         writer.add_tokenizer_pre("default")

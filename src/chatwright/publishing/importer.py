@@ -26,12 +26,14 @@ from chatwright.models.huggingface import HEAD, IGNORED, Family, Rule, family_of
 from chatwright.models.transformer import TransformerConfig
 from chatwright.publishing.tensor_files import DTYPES, TensorFiles, confined, read_object, write_tensors
 
-__all__ = ["PRECISIONS", "Precision", "import_model", "new_folder"]
+__all__ = ["PRECISIONS", "Precision", "check_place", "import_model", "new_folder"]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TERMS = re.compile(r"(LICEN[CS]E|NOTICE|COPYING|USE_POLICY)[\w.-]*", re.IGNORECASE)
 """Files with the terms under which weights may be used; they go along."""
+LONGEST_NAME = 200
+"""Bytes; file systems allow 255, of which some are for the name under which it is written."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def import_model(
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill under another name; it becomes `out` at the end, or goes on an error."""
+    check_place(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another folder or remove it first")
     unfinished = out.with_name(f".{out.name}.{os.getpid()}{UNFINISHED}")
@@ -103,14 +106,25 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
 
 
+def check_place(out: Path) -> None:
+    """Raise InputError where nothing of this name can be made: below a file, or with too long a name."""
+    below = next((path for path in out.absolute().parents if path.exists()), None)
+    if below is not None and not below.is_dir():
+        raise InputError(f"{out} cannot be made: {below} is a file; choose another place")
+    if len(out.name.encode()) > LONGEST_NAME:
+        raise InputError(f"{out.name[:40]}... is too long a name; choose one of at most {LONGEST_NAME} bytes")
+
+
 # -- the source --------------------------------------------------------------------------------------------------------
 
 
 def _folder_of(source: str | Path, revision: str | None) -> Path:
     path = Path(source)
-    if path.is_dir():
+    if path.is_dir() and source != "":
+        if (path / "model.json").exists() and not (path / "config.json").exists():
+            raise InputError(f"{source} is a model of chatwright already; every command takes it as it is")
         return path
-    if path.exists():
+    if path.is_file():
         raise InputError(f"{source} is a file; give the folder with config.json and the weights")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)) or str(source).startswith("."):
         raise InputError(f"{source} is neither a folder nor a name on the hub such as openai-community/gpt2")

@@ -33,7 +33,7 @@ def confined(folder: Path, name: str) -> Path:
 
     A link may lead to another file in the folder or, in the hub's cache, to the `blobs` beside `snapshots`.
     """
-    if not name or name in (".", "..") or Path(name).name != name or "\\" in name or "\0" in name:
+    if not name or name in (".", "..") or Path(name).name != name or "\\" in name or "\0" in name or len(name) > 200:
         raise ArtefactError(f"{folder}: {name[:100]!r} is no plain file name; files outside the folder are not read")
     path = folder / name
     if not path.is_file():
@@ -155,6 +155,9 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in read.items()
     ):
         raise ArtefactError(f"{path} holds no table of tensors; use a safetensors file")
+    for name, tensor in read.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise ArtefactError(f"{path}: {name[:200]} is sparse, or has no values; use a safetensors file")
     return read
 
 

@@ -13,7 +13,10 @@ from typing import Any
 from chatwright.errors import ArtefactError
 from chatwright.text.conversation import BEGIN, CONTROL_TOKENS, END, PAD
 
-__all__ = ["OWN", "Controls"]
+__all__ = ["GENERATED_MARKS", "OWN", "Controls"]
+
+GENERATED_MARKS = ("\U0010fff0", "\U0010fff1")
+"""Letters put round what a template says is the model's own: {% generation %} ... {% endgeneration %}."""
 
 
 @dataclass(frozen=True, kw_only=True)

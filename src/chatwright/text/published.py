@@ -104,7 +104,10 @@ def _tokenizer(folder: Path, engine: tokenizers.Tokenizer, settings: _Settings, 
     end = _end_of_turn(tokenizer)
     if end is not None:
         tokenizer = Tokenizer(engine, controls.plus(end=end, stops=controls.stops | {end}), template)
-    _ = tokenizer.pieces  # a decoder that is not known here shows itself now, not in the first answer
+    try:
+        _ = tokenizer.pieces  # a decoder that is not known here shows itself now, not in the first answer
+    except ArtefactError as error:
+        raise ArtefactError(f"{folder / settings.main_file}: {error}") from None
     return tokenizer
 
 

@@ -34,8 +34,9 @@ from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 from chatwright.errors import ArtefactError, InputError
+from chatwright.text.controls import GENERATED_MARKS
 
-__all__ = ["GENERATED_MARKS", "Sandboxed"]
+__all__ = ["Sandboxed"]
 
 SOURCE_LIMIT = 262_144  # characters of a template; the largest published ones have some 20,000
 _WORK, _WORK_PER_CHARACTER = 4_000_000, 200  # units that a rendering may spend: at least, and per character given
@@ -64,9 +65,6 @@ _METHODS: dict[type, frozenset[str]] = {
     str: _OF_TEXT, dict: frozenset({"get", "items", "keys", "values"}), list: _OF_LIST, tuple: _OF_LIST,
 }  # fmt: skip
 _WIDE = re.compile(r"\d{4}|\*|\{[^{}]*\{")  # a width of four digits, or one computed, in a format
-
-# Two letters that templates wrap round what the model itself is to say: {% generation %} ... {% endgeneration %}.
-GENERATED_MARKS = ("\U0010fff0", "\U0010fff1")
 
 
 class _Refused(jinja2.TemplateError):

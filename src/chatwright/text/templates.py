@@ -19,12 +19,14 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chatwright.errors import ChatwrightError, InputError
-from chatwright.text.controls import Controls
+from chatwright.text.controls import GENERATED_MARKS, Controls
 from chatwright.text.conversation import Conversation, Rendered
-from chatwright.text.sandbox import GENERATED_MARKS, Sandboxed
+
+if TYPE_CHECKING:
+    from chatwright.text.sandbox import Sandboxed
 
 __all__ = ["OWN_TEMPLATE", "ChatTemplate", "Part", "Placed", "Placing", "valid"]
 
@@ -94,6 +96,8 @@ class ChatTemplate:
 
     @cached_property
     def _sandboxed(self) -> Sandboxed:
+        from chatwright.text.sandbox import Sandboxed  # jinja takes a tenth of a second; most starts need none
+
         return Sandboxed(self.source, self._where)
 
     def check(self) -> None:

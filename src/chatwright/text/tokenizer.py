@@ -351,7 +351,8 @@ class Tokenizer:
     @cached_property
     def tokens(self) -> tuple[str, ...]:
         """The string of every id, as `tokenizer.json` writes it."""
-        return tuple(token for token, _ in sorted(self._engine.get_vocab().items(), key=lambda entry: entry[1]))
+        numbers = self._engine.get_vocab()
+        return tuple(sorted(numbers, key=numbers.__getitem__))
 
     @cached_property
     def pieces(self) -> tuple[bytes, ...]:

@@ -26,6 +26,9 @@ _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_BREAKS = re.compile(
+    "[ĠĉčĊ]*[čĊ][ĠĉčĊ]*"
+)  # line breaks and the spaces beside them, as byte-level tokenizers write them
 _PATTERNS = {_GPT2: "gpt-2", _LLAMA3: "llama-bpe", _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}"): "qwen2"}
 
 
@@ -43,6 +46,8 @@ class Vocabulary:
     merges: tuple[tuple[str, str], ...]
     pre_tokenizer: str | None
     """llama.cpp's name for the way text is cut before merging; None if it knows none like it."""
+    nearest: str
+    """The same, or the name of what differs least where it knows none like it."""
     normalizer: str | None
     adds_begin: bool
     """Whether a begin token stands before a raw text."""
@@ -55,13 +60,16 @@ def describe(tokenizer: Tokenizer) -> Vocabulary:
     written = json.loads(tokenizer.engine.to_str())
     model = written["model"]
     merges = tuple(_pair(merge) for merge in model.get("merges", ()))
+    known = _pre_tokenizer(written.get("pre_tokenizer"), tokenizer)
     return Vocabulary(
         kind=_kind(str(model.get("type")), tokenizer),
         tokens=tokenizer.tokens,
         types=tuple(_type(number, token, tokenizer) for number, token in enumerate(tokenizer.tokens)),
         scores=_scores(model, merges, tokenizer),
         merges=merges,
-        pre_tokenizer=_pre_tokenizer(written.get("pre_tokenizer"), tokenizer),
+        pre_tokenizer=known,
+        # gpt-2 cuts line breaks apart, which must be no pieces then; llama-bpe a number from the space before it.
+        nearest=known or ("llama-bpe" if any(_BREAKS.fullmatch(left + right) for left, right in merges) else "gpt-2"),
         normalizer=(written.get("normalizer") or {}).get("type"),
         adds_begin=bool(tokenizer.opening),
         adds_space=tokenizer.spelling.drops_first_space and tokenizer.spelling.space is not None,

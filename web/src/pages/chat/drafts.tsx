@@ -87,7 +87,9 @@ function verdict(board: Drafts): string {
   const scored = board.ids.filter((id) => board.scores?.[id] !== undefined);
   if (scored.length < 2) return say("noScore");
   const best = scored.reduce((first, second) => (score(board, second) > score(board, first) ? second : first));
-  return best === board.chosen ? say("agrees") : say("disagrees", { letter: letter(board.ids.indexOf(best)) });
+  // Drafts with the same score are as good to the reward model: also when they say the same.
+  const isAgreed = board.chosen !== null && score(board, board.chosen) >= score(board, best);
+  return isAgreed ? say("agrees") : say("disagrees", { letter: letter(board.ids.indexOf(best)) });
 }
 
 const score = (board: Drafts, id: string): number => board.scores?.[id] ?? -Infinity;
