@@ -58,7 +58,7 @@ def _what(
     return (
         f"A language model of {parameters:,} parameters: {shape.layers} layers, width {shape.width}, "
         f"{shape.heads} heads, a vocabulary of {shape.vocabulary:,}, and a context of {shape.context:,} tokens.\n"
-        f"{chat} {base}, with [chatwright](https://pypi.org/project/chatwright/)."
+        f"{chat} {base}, with chatwright."
     )
 
 
