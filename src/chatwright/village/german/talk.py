@@ -110,9 +110,7 @@ _OUTSIDE = {
         "[ein Computer|das Internet|ein Motor|ein Telefon|Strom|eine Rakete|ein Flugzeug|"
         "ein Roboter|die Schwerkraft|ein Sprachmodell|ein neuronales Netz|ein Atom|ein Virus|das Gehirn|die Börse]",
     ),
-    "famous": (
-        "[Einstein|Shakespeare|Mozart|Newton|Napoleon|Cäsar|Darwin|Kolumbus|Goethe|Picasso|Beethoven|Galileo]",
-    ),
+    "famous": ("[Einstein|Shakespeare|Mozart|Newton|Napoleon|Cäsar|Darwin|Kolumbus|Goethe|Picasso|Beethoven|Galileo]",),
     "ask_outside": (
         "[Was|Welche Stadt] ist die [Hauptstadt|größte Stadt|älteste Stadt] von <land>?",
         "[Welche Sprache spricht man|Womit bezahlt man] in <land>?",
