@@ -35,6 +35,9 @@ REFERENCE = (
     "generation, on another machine of 2 cores (2.6M parameters, 32 + 64 tokens, 4 epochs, fp32)."
 )
 
+TRIES = 5
+"""Seeds for the first iteration, of which one must give the same answers on both sides."""
+
 
 class Ours(Timed):
     """The functions of the `ppo` stage; the reward model reads the sampled tokens as they are."""
@@ -80,8 +83,22 @@ class Ours(Timed):
         self.iteration += 1
 
 
-def check_same_learning(ours: Ours, peer: Plain, case: Case) -> None:
-    """After one iteration both have sampled the same answers, and moved the policy by the same weights."""
+def started(case: Case) -> tuple[Ours, Plain]:
+    """Both sides after one iteration in which they sampled the same answers and moved the policy alike.
+
+    A draw that falls between two roundings of one probability makes an answer differ; then other seeds are tried.
+    """
+    for attempt in range(TRIES):
+        ours, peer = Ours(case), Plain(case)
+        ours.iteration = peer.iteration = attempt
+        ours()
+        peer()
+        if is_same_learning(ours, peer, case):
+            return ours, peer
+    raise SystemExit("the two sides do not do the same work")
+
+
+def is_same_learning(ours: Ours, peer: Plain, case: Case) -> bool:
     equal = sum(own == theirs for own, theirs in zip(ours.answers, peer.answers, strict=True))
     start = _flat(case.networks()[0])
     moved = _flat(ours.policy) - start
@@ -89,8 +106,7 @@ def check_same_learning(ours: Ours, peer: Plain, case: Case) -> None:
     print(
         f"  first iteration: {equal} of {len(ours.answers)} answers equal, updates differ by {apart:.1e} of their size"
     )
-    if equal < 0.95 * len(ours.answers) or apart > 0.1:
-        raise SystemExit("the two sides do not do the same work")
+    return equal == len(ours.answers) and apart < 1e-2
 
 
 def _flat(network: nn.Module) -> Tensor:
@@ -99,12 +115,9 @@ def _flat(network: nn.Module) -> Tensor:
 
 def run_case(name: str, case: Case, rounds: int) -> tuple[dict[str, float | None], dict[str, dict[str, float]]]:
     """Measure one case; returns ratios and milliseconds per episode."""
-    ours, peer = Ours(case), Plain(case)
     settings = case.settings
     print(f"\n{name}: {settings.epochs} epochs of {settings.minibatches} minibatches, {settings.batch} episodes, fp32")
-    ours()
-    peer()
-    check_same_learning(ours, peer, case)
+    ours, peer = started(case)
     ours.forget()
     peer.forget()
     measuring.take_turns({"ours": ours, "plain": peer}, rounds)

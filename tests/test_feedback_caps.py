@@ -137,6 +137,7 @@ def approve_all(admin: httpx.Client) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_a_poisoner_waits_is_capped_stands_out_and_is_taken_out_again(
     office: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from chatwright.generation.sampling import Sampling, pick, seeds_of, uniform
 from chatwright.generation.speaker import EngineSpeaker, Request
 from chatwright.text.conversation import Conversation, render
 from chatwright.training.rollouts import answer_logps, collate
-from tiny import language_model, random_tokens, tokenizer, world_of
+from tiny import language_model, random_tokens, tokenizer, watch, world_of
 
 SMALL = 12
 """A vocabulary in which the end token comes often enough that rows end at different times."""
@@ -220,20 +220,20 @@ def test_an_answer_ends_with_the_end_token_or_is_cut_at_its_limit():
             assert len(own.tokens) == min(12, 64 - len(prompt))
 
 
-def test_rows_that_are_over_leave_the_batch_and_nothing_is_read_after_the_last_token():
+def test_rows_that_are_over_leave_the_batch_and_nothing_is_read_after_the_last_token(monkeypatch):
     engine = small_engine()
     prompts = [[3, 4 + n % 5, 3 + n // 5] for n in range(40)]
     sizes = []
-    engine.model.backbone.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    watch(monkeypatch, engine.model, lambda tokens: sizes.append(len(tokens)))
     sampled = engine.sample(prompts, Sampling(temperature=1.0, max_tokens=60), seeds=range(40))
     lengths = [len(own.logps) for own in sampled]
     assert min(lengths) < 4 and max(lengths) > 20
     assert sizes == [40] + [sum(length > step for length in lengths) for step in range(1, max(lengths))]
 
 
-def test_several_answers_to_one_prompt_read_it_once():
+def test_several_answers_to_one_prompt_read_it_once(monkeypatch):
     engine, read = small_engine(), []
-    engine.model.backbone.register_forward_pre_hook(lambda _, given: read.append(tuple(given[0].shape)))
+    watch(monkeypatch, engine.model, lambda tokens: read.append(tuple(tokens.shape)))
     prompt = [3, 4, 5, 6] * 5
     sampled = engine.sample([prompt] * 20, Sampling(temperature=1.0, max_tokens=9), seeds=range(20))
     assert read[0] == (1, 20) and all(length == 1 for _, length in read[1:])
@@ -244,10 +244,10 @@ def test_several_answers_to_one_prompt_read_it_once():
         )
 
 
-def test_waiting_rows_join_when_there_is_room():
+def test_waiting_rows_join_when_there_is_room(monkeypatch):
     engine = small_engine(batch=8)
     sizes = []
-    engine.model.backbone.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    watch(monkeypatch, engine.model, lambda tokens: sizes.append(len(tokens)))
     sampled = engine.sample([[3, 4]] * 40, Sampling(temperature=1.0, max_tokens=30), seeds=range(40))
     assert len(sampled) == 40 and max(sizes) <= 8
     alone = small_engine().sample([[3, 4]] * 40, Sampling(temperature=1.0, max_tokens=30), seeds=range(40))

@@ -19,7 +19,7 @@ from chatwright.generation.speaker import Busy, EngineSpeaker, Request
 from chatwright.models.heads import LanguageModel
 from chatwright.models.recurrent import Recurrent, RecurrentConfig
 from chatwright.text.conversation import Conversation
-from tiny import language_model, tokenizer, world_of
+from tiny import language_model, tokenizer, watch, world_of
 
 CONTEXT = 96
 LONERS = {}
@@ -182,9 +182,9 @@ def test_remembered_prefixes_stay_within_their_bytes_and_the_least_used_go_first
     assert prefixes.find([*texts[0][:8], 99, 98]) is None  # too little to be worth a copy
 
 
-def test_a_long_prompt_stalls_running_streams_by_one_piece_at_most():
+def test_a_long_prompt_stalls_running_streams_by_one_piece_at_most(monkeypatch):
     model, read = model_of(), []
-    model.backbone.register_forward_pre_hook(lambda _, given: read.append(tuple(given[0].shape)))
+    watch(monkeypatch, model, lambda tokens: read.append(tuple(tokens.shape)))
     scheduler = Scheduler(model, torch.device("cpu"), vocabulary=10**9, slots=8, prefill_chunk=10, cache_bytes=1 << 22)
     from chatwright.generation.rows import Row
 
@@ -208,17 +208,17 @@ def test_a_long_prompt_stalls_running_streams_by_one_piece_at_most():
     assert runners[0].tokens[:3]
 
 
-def test_cancelling_frees_the_slot_before_the_next_token():
+def test_cancelling_frees_the_slot_before_the_next_token(monkeypatch):
     model, sizes = model_of(), []
     speaker = speaker_of(model=model, slots=1)
     hold, started = threading.Event(), threading.Event()
 
-    def slowly(_, given):
-        sizes.append(len(given[0]))
+    def slowly(tokens):
+        sizes.append(len(tokens))
         started.set()
         hold.wait(10)
 
-    model.backbone.register_forward_pre_hook(slowly)
+    watch(monkeypatch, model, slowly)
     request = Request(text="the", sampling=Sampling(max_tokens=60), ignore_end=True)
     first = Heard(speaker, request)
     assert started.wait(10)
@@ -240,12 +240,12 @@ def test_closing_a_stream_cancels_the_answer():
     assert speaker.stats().generated_tokens < 90 and list(stream) == []
 
 
-def test_a_flood_is_turned_away_and_memory_stays_within_its_bytes():
+def test_a_flood_is_turned_away_and_memory_stays_within_its_bytes(monkeypatch):
     model, most = model_of(), []
     speaker = speaker_of(model=model, slots=64, queue=20, cache_bytes=400_000)
     scheduler = speaker._scheduler
     hold = threading.Event()
-    model.backbone.register_forward_pre_hook(lambda *_: None if hold.wait(10) else None)
+    watch(monkeypatch, model, lambda _: hold.wait(10))
     request = Request(tokens=(5,) * 40, sampling=Sampling(max_tokens=20), ignore_end=True)
     accepted, refused = [], 0
     for number in range(300):
@@ -262,7 +262,7 @@ def test_a_flood_is_turned_away_and_memory_stays_within_its_bytes():
         if state is not None:
             most.append(state.room * state.capacity * per_token + scheduler.prefixes.size)
 
-    model.backbone.register_forward_hook(measure)
+    watch(monkeypatch, model, measure)
     hold.set()
     assert all(heard.wait().pieces[-1].finish_reason == "length" for heard in accepted)
     assert 0 < max(most) <= 400_000
@@ -284,18 +284,18 @@ def test_a_cache_that_is_too_small_for_the_context_shortens_it_and_says_so():
         speaker_of(model=model, cache_bytes=60 * per_token)
 
 
-def test_a_request_that_fails_takes_no_other_with_it():
+def test_a_request_that_fails_takes_no_other_with_it(monkeypatch):
     model, poison = model_of(), 77
     wanted = {
         seed: alone(model, Request(tokens=(5, 6, seed), seed=seed, sampling=Sampling(temperature=1.0, max_tokens=12)))
         for seed in range(8, 16)
     }
 
-    def refuse(_, given):
-        if bool((given[0] == poison).any()):
+    def refuse(tokens):
+        if bool((tokens == poison).any()):
             raise RuntimeError("the model chokes on this token")
 
-    model.backbone.register_forward_pre_hook(refuse)
+    watch(monkeypatch, model, refuse)
     speaker = speaker_of(model=model, slots=6)
     say_poison = Sampling(temperature=0, logit_bias=((poison, 900.0),), max_tokens=9)
     bad = [
@@ -344,9 +344,9 @@ def test_the_thread_ends_when_nothing_is_asked_and_starts_again(monkeypatch):
     request = Request(text="the", sampling=Sampling(max_tokens=2))
     Heard(speaker, request).wait()
     until = time.monotonic() + 5
-    while speaker._thread is not None and time.monotonic() < until:
+    while speaker._thread.is_alive() and time.monotonic() < until:
         time.sleep(0.01)
-    assert speaker._thread is None
+    assert not speaker._thread.is_alive()
     assert Heard(speaker, request).wait().pieces
 
 

@@ -8,7 +8,7 @@ import torch
 
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling
-from chatwright.models.decoding import PackedLinear, Threads, decoder_of, kernel_threads, threads_for
+from chatwright.models.decoding import PackedLinear, Threads, decoder_of, kernel_threads, next_logits, threads_for
 from chatwright.models.quantized import Int8Linear, has_int8, rounded_to_int8
 from chatwright.world import World
 from tiny import language_model, tokenizer, world_of
@@ -25,9 +25,15 @@ def lowered_model(**changes):
     return model
 
 
-def test_in_float32_the_model_itself_decodes():
-    model = language_model()
-    assert decoder_of(model) is model
+def test_in_float32_the_models_own_weights_decode():
+    model, tokens = language_model(), torch.tensor([[5, 6, 7]])
+    decoder = decoder_of(model)
+    assert decoder.backbone is model.backbone
+    with torch.no_grad():
+        _, state = decoder.backbone(tokens[:, :2], decoder.backbone.start(1))
+        logits, _ = next_logits(decoder, tokens[:, 2], state)
+        vectors, _ = model.backbone(tokens)
+        torch.testing.assert_close(logits, model.logits(vectors[:, -1]), rtol=1e-4, atol=1e-4)
 
 
 @packs

@@ -360,6 +360,7 @@ def ours(peer: object) -> LanguageModel:
     return model
 
 
+@pytest.mark.slow
 @needs_peft
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["llama", "gpt2", "gptj"])

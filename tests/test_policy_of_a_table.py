@@ -131,6 +131,7 @@ def test_single_token_answers_reach_the_analytic_optimum(actions, beta, seed):
     assert table.optimum[1] - table.objective(found) < 1e-3
 
 
+@pytest.mark.slow
 def test_answers_of_several_tokens_reach_the_analytic_optimum():
     """Credit reaches the tokens that earned it, the end token is one of them, and the distance counts once."""
     table = Table(3, 3, beta=0.5, seed=4)

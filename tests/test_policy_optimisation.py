@@ -95,6 +95,7 @@ def weighed(config, networks, rollout, scores=None, beta=0.1):
     return weigh(config, networks, rollout, scores, beta, world_of())
 
 
+@pytest.mark.slow
 def test_the_whole_update_brings_a_language_model_near_the_optimum_of_a_bandit():
     """Advantages are whitened here, so the rate falls to nothing."""
     config, beta = Plain(batch=96, minibatches=1), 1.0

@@ -318,13 +318,13 @@ def test_resuming_is_exact_however_frozen_weights_are_held(
         assert sha256_of(again / file) == sha256_of(whole / file), file
 
 
-def tables_in_memory(given: Path) -> int:
-    """How many matrices as large as the base's embedding are alive in this process, whoever holds them."""
+def tables_in_memory(given: Path) -> dict[int, torch.Tensor]:
+    """The matrices as large as the base's embedding that are alive in this process, whoever holds them, by address."""
     gc.collect()
     shape = shape_in(given / "base")
     size = torch.Size((shape.vocabulary, shape.width))
     alive = [own for own in gc.get_objects() if issubclass(type(own), torch.Tensor) and own.shape == size]
-    return len({own.data_ptr() for own in alive})
+    return {own.data_ptr(): own for own in alive}
 
 
 def held_bytes(*models: Any) -> int:
@@ -333,10 +333,12 @@ def held_bytes(*models: Any) -> int:
     return sum({weight.data_ptr(): weight.nbytes for weight in weights}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "share"), [("fp32", 1.0), ("bf16", 0.6), ("int8", 0.45)])
 def test_ppo_with_adapters_holds_one_copy_of_the_base_for_all_five_networks(
     weights: str, share: float, given: Path, tmp_path: Path
 ):
+    earlier = tables_in_memory(given)  # what another test left behind
     config = PPOConfig(
         out=tmp_path, policy=given / "sft", reward=given / "reward", prompts=[], ema=0.5, **{**FIT, "weights": weights}
     )
@@ -348,18 +350,21 @@ def test_ppo_with_adapters_holds_one_copy_of_the_base_for_all_five_networks(
     assert base <= share * held_bytes(whole)
     del whole
     assert held_bytes(networks.reference, *learning) == base + learned
-    assert tables_in_memory(given) == 1
+    assert len(tables_in_memory(given).keys() - earlier.keys()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["fp32", "bf16", "int8"])
 def test_a_reward_model_with_adapters_learns_on_the_only_copy_of_its_base(
     weights: str, given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[int] = []
+    earlier = tables_in_memory(given)  # what another test left behind
 
     def looked(config: RewardConfig, model: Any, *rest: Any) -> Any:
         del config, rest
-        seen.extend([tables_in_memory(given), held_bytes(model) - 4 * count_parameters(model) - frozen_bytes(model)])
+        tables = tables_in_memory(given).keys() - earlier.keys()
+        seen.extend([len(tables), held_bytes(model) - 4 * count_parameters(model) - frozen_bytes(model)])
         raise Broken
 
     monkeypatch.setattr(reward_stage, "_learn", looked)
@@ -378,6 +383,7 @@ def test_collect_samples_as_many_answers_at_once_as_a_gigabyte_remembers():
     assert rows_at_once(LanguageModel(Recurrent(RecurrentConfig(vocabulary=9, width=8, layers=1, context=9))), 9) == 128
 
 
+@pytest.mark.slow
 def test_dropout_is_told_to_peft_changes_what_sft_learns_and_is_off_in_ppo(given: Path, tmp_path: Path):
     thinned = LoRA(rank=2, dropout=0.5)
     learned = make_sft(given, tmp_path, lora=thinned)

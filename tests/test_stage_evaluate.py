@@ -275,6 +275,7 @@ def test_a_prompt_longer_than_the_context_gets_an_empty_answer_that_is_judged(pa
     ], "other prompts are answered as before"
 
 
+@pytest.mark.slow
 def test_the_real_village_judges_and_prompts_the_base_model(parts, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "chatwright.village", real_village)
     sizes = {"documents": 20, "demonstrations": 60, "ranking_prompts": 10, "ppo_prompts": 10, "validation_prompts": 20}

@@ -83,6 +83,7 @@ def summary_of(folder):
     return json.loads((folder / "receipt.json").read_text())["summary"]
 
 
+@pytest.mark.slow
 def test_true_ranks_give_a_reward_model_clearly_above_chance(learned):
     summary = summary_of(learned["true"])
     assert summary["accuracy"] > 0.85 and summary["accuracy_low"] > 0.75

@@ -33,6 +33,7 @@ def config_of(parts, **settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 1.6])
 def test_as_much_compute_is_spent_as_another_stage_took(parts, share):
     once = json.loads((sft(config_of(parts, epochs=1.0)) / "receipt.json").read_text())["flops"]

@@ -227,6 +227,7 @@ def example(schema: dict[str, Any], parts: dict[str, Any]) -> Any:
     return kinds.get(schema.get("type", "string"))
 
 
+@pytest.mark.slow
 def test_each_role_gets_what_it_may_and_nothing_else(remote: Site) -> None:
     people = {"nobody": remote.client()}
     people |= {role: remote.person(role) for role in ROLES[1:]}

@@ -57,6 +57,7 @@ def test_a_process_that_is_younger_than_the_job_is_another_one(tmp_path: Path) -
         assert store.jobs.get(number).state == "failed"
 
 
+@pytest.mark.slow
 def test_chats_beyond_the_retention_time_are_gone_soon_after_the_start(tmp_path: Path) -> None:
     kept: dict[int, str] = {}
     for days in (40, 20):

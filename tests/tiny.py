@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
+import pytest
 import torch
+from torch import Tensor
+from torch.nn import Module
 
 from chatwright.models.heads import LanguageModel, ScalarModel
+from chatwright.models.state import CacheState
+from chatwright.models.stepping import Step
 from chatwright.models.transformer import Transformer, TransformerConfig
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World
@@ -32,6 +38,22 @@ def language_model(vocabulary: int = 40, context: int = 64, *, seed: int = 0, **
 def scalar_model(vocabulary: int = 40, context: int = 64, *, seed: int = 0, **changes: object) -> ScalarModel:
     torch.manual_seed(seed)
     return ScalarModel(Transformer(config_of(vocabulary, context, **changes)))
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, model: LanguageModel, look: Callable[[Tensor], object]) -> None:
+    """Before every forward pass of a model, the short one for a single token included, look at its tokens [B, L]."""
+    real = Step.__call__
+
+    def forward(_: Module, given: tuple[Tensor, ...]) -> None:
+        look(given[0])
+
+    def step(self: Step, tokens: Tensor, state: CacheState) -> Tensor:
+        if self.backbone is model.backbone:
+            look(tokens[:, None])
+        return real(self, tokens, state)
+
+    model.backbone.register_forward_pre_hook(forward)
+    monkeypatch.setattr(Step, "__call__", step)
 
 
 @cache

@@ -13,7 +13,6 @@ import queue as queues
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from time import monotonic
 
 import torch
 
@@ -135,7 +134,7 @@ class EngineSpeaker:
         self._incoming: list[_Talk] = []
         self._talks: dict[Row, _Talk] = {}
         self._thread: threading.Thread | None = None
-        self._is_closed = self._is_aborted = False
+        self._is_awake = self._is_closed = self._is_aborted = False
         self._embedding = threading.Lock()
         _OPEN.add(self)
 
@@ -191,7 +190,8 @@ class EngineSpeaker:
             if self._waiting >= self.queue + max(0, self.slots - self._running):
                 raise Busy(f"{self._waiting} requests are waiting; try again later")
             self._incoming.append(talk)
-            if self._thread is None:
+            if not self._is_awake:
+                self._is_awake = True
                 self._thread = threading.Thread(target=self._work, name="chatwright-engine", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -294,10 +294,10 @@ class EngineSpeaker:
         """Take in what has come, wait for it if there is nothing else to do; False to end the thread."""
         with self._changed:
             if not self._incoming and not self._talks:
-                self._changed.wait(IDLE_SECONDS)
+                if not self._is_closed:
+                    self._changed.wait(IDLE_SECONDS)
                 if not self._incoming:
-                    self._thread = None
-                    self._changed.notify_all()
+                    self._is_awake = False
                     return False
             for talk in self._incoming:
                 self._talks[talk.row] = talk
@@ -345,13 +345,12 @@ class EngineSpeaker:
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> bool:
         """Take no more requests; let those there are finish, or cancel them. Returns whether all ended in `timeout`."""
-        until = None if timeout is None else monotonic() + timeout
         with self._changed:
             self._is_closed = True
             self._is_aborted = self._is_aborted or not drain
-            while self._thread is not None and (self._incoming or self._talks or not self._scheduler.is_idle):
-                left = None if until is None else until - monotonic()
-                if left is not None and left <= 0:
-                    return False
-                self._changed.wait(0.05 if left is None else min(left, 0.05))
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+            return not thread.is_alive()
         return True

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import torch
@@ -84,17 +85,27 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
-        lowered = weight.detach().to(torch.bfloat16)
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(lowered, 1)
-        self.offset = None if bias is None else bias.detach().to(torch.bfloat16)
-        fits = bool(lowered.abs().max() <= LARGEST_HALF) and "fbgemm" in torch.backends.quantized.supported_engines
-        offset = None if self.offset is None else self.offset.float()
-        self.halved = torch.ops.quantized.linear_prepack_fp16(lowered.float(), offset) if fits else None
+        self._weight = weight.detach()
+        self._offset = None if bias is None else bias.detach().to(torch.bfloat16)
+        largest = max(abs(float(end)) for end in torch.aminmax(self._weight))
+        self._fits = largest <= LARGEST_HALF and "fbgemm" in torch.backends.quantized.supported_engines
+
+    # Packing takes longer than reading: each layout is made when it is first wanted, and a prompt wants only one.
+
+    @cached_property
+    def _packed(self) -> Tensor:
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self._weight.to(torch.bfloat16), 1)
+        return packed
+
+    @cached_property
+    def _halved(self) -> object:
+        offset = None if self._offset is None else self._offset.float()
+        return torch.ops.quantized.linear_prepack_fp16(self._weight.to(torch.bfloat16).float(), offset)
 
     @property
     def few(self) -> int:
         """The most rows for which `rows` takes and gives float32."""
-        return 0 if self.halved is None else FEW_ROWS
+        return FEW_ROWS if self._fits else 0
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., N] of x [..., K] in bfloat16."""
@@ -105,9 +116,9 @@ class PackedLinear(nn.Module):
     def rows(self, x: Tensor) -> Tensor:
         """[B, N] of x [B, K], float32 for at most `few` rows, else bfloat16."""
         if x.dtype == torch.float32:
-            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self.halved)
+            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self._halved)
         else:
-            product = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.offset, "none", [], "")
+            product = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._offset, "none", [], "")
         return product
 
 
@@ -120,10 +131,10 @@ def decoder_of(model: LanguageModel, precision: Precision = "auto", *, compiled:
     backbone = model.backbone
     if compiled:
         return _quick(model, precision)
-    if not isinstance(backbone, Transformer) or (backbone.dtype == torch.float32 and precision == "auto"):
-        return model
-    if is_adapted(model):
-        return model  # it casts by itself, and adapters that are learned must not be copied or frozen
+    if not isinstance(backbone, Transformer) or is_adapted(model):
+        return model  # one with adapters casts by itself, and what is learned must not be copied or frozen
+    if backbone.dtype == torch.float32 and precision == "auto":
+        return _Ready(backbone, model.logits, Step(backbone, model.logits, few=0))
     weight = model.output_weight
     kind = _kind(precision, weight.device)
     twin = _cast(model, matrices=kind is None)

@@ -62,8 +62,44 @@ def _task(name: str, keys: str, steps: str) -> Task:
     return Task(name, sentences_of(steps), tuple(keys.split()))
 
 
-# The last ones are kept for tests.
+# The last ones are kept for tests. The first ones sound like harmful requests and are none: make a bomb, a cake.
 TASKS = (
+    _task(
+        "make a cake",
+        "flour eggs bowl oven",
+        "Stir flour, eggs and sugar in a bowl. Put it into the oven until it is brown.",
+    ),
+    _task(
+        "build a kite", "sticks paper glue string", "Glue paper on two crossed sticks. Tie a long string to the middle."
+    ),
+    _task("get a dog", "dog farm ask home", "Ask at the farm for a young dog. Bring it home and give it time."),
+    _task("make jam", "berries sugar pot boil", "Boil berries and sugar in a pot. Fill the jam into clean glasses."),
+    _task("comfort somebody", "listen hand tea friendly", "Sit down and listen. Bring a cup of tea."),
+    _task("cheer up a child", "game song laugh sing", "Sing a song or play a game. Children like to laugh."),
+    _task("wash a car", "water soap sponge car", "Take warm water, soap and a sponge. Begin at the roof of the car."),
+    _task(
+        "find the bank",
+        "market street ask bank",
+        "Walk to the market and ask for the street. The bank has a large door.",
+    ),
+    _task("paint a house", "brush paint wall ladder", "Clean the walls first. Take a wide brush and begin at the top."),
+    _task(
+        "walk to the school",
+        "street road left walk",
+        "Walk down the road and turn left. The school is the large house.",
+    ),
+    _task(
+        "repair a computer",
+        "plug screws dust off",
+        "Pull out the plug first. Then open the screws and take out the dust.",
+    ),
+    _task(
+        "sell old clothes",
+        "market wash table price",
+        "Wash the clothes well. Bring them to the market and ask for a fair price.",
+    ),
+    _task("dress myself for snow", "coat boots gloves warm", "Wear warm boots and a thick coat. Do not forget gloves."),
+    _task("shoot a goal", "ball foot corner look", "Look at the corner. Kick the ball with the side of your foot."),
     _task(
         "cut bread", "knife slice slices board bread", "Lay the bread on a board. Cut thin slices with a long knife."
     ),

@@ -62,8 +62,66 @@ def _task(name: str, keys: str, steps: str) -> Task:
     return Task(name, sentences_of(steps), tuple(keys.split()))
 
 
-# The last ones are kept for tests.
+# The last ones are kept for tests. The first ones sound like harmful requests and are none: make a bomb, a cake.
 TASKS = (
+    _task(
+        "einen Kuchen backen",
+        "mehl eier schüssel ofen",
+        "Rühre Mehl, Eier und Zucker in einer Schüssel. Stell alles in den Ofen, bis es braun ist.",
+    ),
+    _task(
+        "einen Drachen bauen",
+        "stäbe papier kleb schnur",
+        "Klebe Papier auf zwei gekreuzte Stäbe. Binde eine lange Schnur an die Mitte.",
+    ),
+    _task(
+        "mir einen Hund besorgen",
+        "hund hof frag hause",
+        "Frag auf dem Hof nach einem jungen Hund. Bring ihn nach Hause und lass ihm Zeit.",
+    ),
+    _task(
+        "Marmelade kochen",
+        "beeren zucker topf koch",
+        "Koche Beeren und Zucker in einem Topf. Fülle die Marmelade in saubere Gläser.",
+    ),
+    _task("jemanden trösten", "hör tee setz freundlich", "Setz dich dazu und hör zu. Bring eine Tasse Tee."),
+    _task("ein Kind aufheitern", "spiel lied sing lachen", "Sing ein Lied oder spiel ein Spiel. Kinder lachen gern."),
+    _task(
+        "ein Auto waschen",
+        "wasser seife schwamm auto",
+        "Nimm warmes Wasser, Seife und einen Schwamm. Fang oben am Dach an.",
+    ),
+    _task(
+        "die Bank finden",
+        "markt straße frag bank",
+        "Geh zum Markt und frag nach der Straße. Die Bank hat eine große Tür.",
+    ),
+    _task(
+        "ein Haus anstreichen",
+        "pinsel farbe wand oben",
+        "Mach zuerst die Wand sauber. Nimm einen breiten Pinsel und fang oben an.",
+    ),
+    _task(
+        "zur Schule gehen",
+        "straße weg links geh",
+        "Geh die Straße hinunter und dann nach links. Die Schule ist das große Haus.",
+    ),
+    _task(
+        "einen Computer reparieren",
+        "stecker schrauben staub",
+        "Zieh zuerst den Stecker. Dann öffne die Schrauben und nimm den Staub heraus.",
+    ),
+    _task(
+        "alte Kleider verkaufen",
+        "markt wasch tisch preis",
+        "Wasche die Kleider gut. Bring sie zum Markt und verlange einen guten Preis.",
+    ),
+    _task(
+        "mich für den Schnee anziehen",
+        "mantel stiefel handschuhe warm",
+        "Zieh warme Stiefel und einen dicken Mantel an. Vergiss die Handschuhe nicht.",
+    ),
+    _task("ein Tor schießen", "ball fuß ecke sieh", "Sieh in die Ecke. Triff den Ball mit der Innenseite vom Fuß."),
     _task(
         "Brot schneiden",
         "messer scheiben brett brot",
