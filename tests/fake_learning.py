@@ -109,7 +109,7 @@ def _label(app: FastAPI, fake: Any) -> None:
     async def progress() -> Any:
         left = len(desk.waiting)
         kinds: list[dict[str, Any]] = [
-            {"kind": "rank", "tasks": 5, "open": left, "judgements": 5 - left, "wanted": 5, "held": 1}
+            {"kind": "rank", "tasks": 5, "open": left, "judgements": 5 - left, "wanted": 5, "held": 1, "seconds": 42.0}
         ]
         kinds[0] |= {"categories": {"chat": [5 - left, 5]}}
         mine = {"today": len(desk.done), "total": len(desk.done) + 7}

@@ -62,6 +62,7 @@ def test_a_labeler_ranks_without_seeing_whose_answers_they_are(place: Site, admi
     progress = labeler.get("/label/progress").json()
     (kind,) = [own for own in progress["kinds"] if own["kind"] == "rank"]
     assert (kind["judgements"], kind["wanted"]) == (1, 2) and kind["categories"] == {"chat": [1, 2]}
+    assert 0 < kind["seconds"] <= 3.5  # no longer than the task was held
     assert progress["mine"] == {"today": 1, "total": 1} and progress["flags"] == list(FLAGS)
     undone = labeler.post("/label/undo", json={}).json()["task"]
     assert undone["id"] == task["id"] and undone["draft"]["ranks"] == ranks(undone)

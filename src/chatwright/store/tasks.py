@@ -14,6 +14,7 @@ by the digest of its content. `models` beside the answers never leaves the store
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,6 +90,8 @@ class Progress:
     wanted: int | None
     """None: as many as there can be, such as prompts that people write."""
     held: int
+    seconds: float | None = None
+    """Median time on task of what was handed in; None where nothing was."""
     by_category: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     """Category: judgements, wanted."""
 
@@ -165,9 +168,15 @@ class Tasks:
             .where(now_held)
             .group_by(tasks.c.kind)
         )
+        spent = (
+            sa.select(tasks.c.kind, feedback.c.seconds)
+            .join(tasks, feedback.c.task_id == tasks.c.id)
+            .where(feedback.c.seconds.is_not(None))
+        )
         with self._database.reading() as connection:
             rows = connection.execute(sums).all()
             leases = {kind: int(count) for kind, count in connection.execute(held)}
+            times = connection.execute(spent).all()
         found = []
         for kind in TASK_KINDS:
             own = [[row[1], *map(int, row[2:])] for row in rows if row[0] == kind]
@@ -181,6 +190,7 @@ class Tasks:
                     judgements=done,
                     wanted=None if is_endless else wanted_of_all,
                     held=leases.get(kind, 0),
+                    seconds=_median([seconds for own_kind, seconds in times if own_kind == kind]),
                     by_category={row[0]: (row[3], None if is_endless else row[4]) for row in sorted(own)},
                 )
             )
@@ -323,3 +333,7 @@ def _check_answers(task: NewTask, content: Mapping[str, Any]) -> None:
 
 def _task(row: Any) -> Task:
     return Task(**{name: getattr(row, name) for name in Task.__dataclass_fields__})
+
+
+def _median(seconds: Sequence[float]) -> float | None:
+    return statistics.median(seconds) if seconds else None

@@ -116,6 +116,7 @@ def progress(web: WebOf, visitor: Labeler) -> Any:
             "judgements": own.judgements,
             "wanted": own.wanted,
             "held": own.held,
+            "seconds": own.seconds,
             "categories": {name: list(counts) for name, counts in own.by_category.items()},
         }
         for own in web.store.tasks.progress()

@@ -8,6 +8,7 @@ import { readingOf } from "./content";
 import { QueueForms } from "./queue_forms";
 import { teach } from "./teaching_words";
 import { Segments } from "./usage";
+import { duration } from "./units";
 import { moment } from "./words";
 
 type Shown = "open" | "closed";
@@ -43,6 +44,7 @@ function Standing({ turn }: { turn: number }) {
               {one.wanted === null
                 ? teach("written", { count: one.judgements })
                 : teach("doneOf", { done: one.judgements, wanted: one.wanted })}
+              {one.seconds !== null && ` · ${teach("eachTakes", { time: duration(one.seconds) })}`}
             </span>
           </li>
         ))}

@@ -67,6 +67,8 @@ class KindProgress(Shown):
     judgements: int
     wanted: int | None
     held: int
+    seconds: float | None
+    """Median time on task of what was handed in."""
     categories: dict[str, list[int | None]]
     """Category: judgements, and how many are wanted."""
 
