@@ -13,7 +13,8 @@ import torch
 
 from chatwright.errors import ConfigError, InputError, ResourceError
 from chatwright.generation.prefix import Prefixes
-from chatwright.generation.sampling import Sampling
+from chatwright.generation.rows import Row
+from chatwright.generation.sampling import Sampling, choose
 from chatwright.generation.scheduler import Scheduler
 from chatwright.generation.speaker import Busy, EngineSpeaker, Request
 from chatwright.models.heads import LanguageModel
@@ -311,6 +312,67 @@ def test_a_request_that_fails_takes_no_other_with_it(monkeypatch):
     for seed, heard in good.items():
         assert heard.wait().said == wanted[seed].said
     assert speaker.close(timeout=10) and speaker.stats().running == 0
+
+
+def failing_once(function):
+    """The same function, but for its first call."""
+    calls = []
+
+    def call(*given):
+        calls.append(given)
+        if len(calls) == 1:
+            raise RuntimeError("no memory left")
+        return function(*given)
+
+    return call
+
+
+def scheduler_of(model):
+    return Scheduler(model, torch.device("cpu"), vocabulary=280, slots=4, prefill_chunk=64, isolate=True)
+
+
+def test_prompts_read_together_are_read_again_when_the_output_layer_fails(monkeypatch):
+    model = model_of()
+    monkeypatch.setattr(model, "logits", failing_once(model.logits))
+    scheduler = scheduler_of(model)
+    rows = [Row((5, 6, seed), Sampling(temperature=1.0), seed, 4) for seed in (8, 9)]
+    for row in rows:
+        scheduler.add(row)
+    for _ in range(10):
+        scheduler.step()
+    assert [row.reason for row in rows] == ["length"] * 2
+
+
+def test_a_prompt_that_was_only_to_be_scored_is_told_of_though_the_step_fails(monkeypatch):
+    scheduler = scheduler_of(model_of())
+    speaking, scored = Row((5, 6, 7), Sampling(), 1, 9), Row((5, 8), Sampling(), 2, 0, wants_prompt=True)
+    scheduler.add(speaking)
+    scheduler.step()
+    monkeypatch.setattr("chatwright.generation.scheduler.choose", failing_once(choose))
+    scheduler.add(scored)
+    assert scored in scheduler.step()
+    assert [own.token for own in scored.scored] == [5, 8]
+
+
+def test_a_failure_between_two_steps_does_not_end_the_engine(monkeypatch, caplog):
+    monkeypatch.setattr(Scheduler, "_remember", failing_once(Scheduler._remember))
+    speaker, request = speaker_of(), Request(text="the", sampling=Sampling(max_tokens=3), ignore_end=True)
+    for _ in range(2):
+        heard = Heard(speaker, request).wait()
+        assert heard.error is None and len(heard.tokens) == 3
+        until = time.monotonic() + 5
+        while speaker.stats().running and time.monotonic() < until:
+            time.sleep(0.01)
+    assert caplog.text.count("were dropped") == 1
+    assert speaker.close(timeout=10)
+
+
+def test_where_no_thread_can_be_started_the_request_is_refused_and_the_next_one_tries_again(monkeypatch):
+    speaker, request = speaker_of(), Request(text="the", sampling=Sampling(max_tokens=3))
+    monkeypatch.setattr(threading.Thread, "start", failing_once(threading.Thread.start))
+    with pytest.raises(RuntimeError, match="no memory left"):
+        speaker.submit(request, print)
+    assert Heard(speaker, request).wait().pieces and speaker.close(timeout=10)
 
 
 def test_a_listener_that_fails_loses_its_own_answer_only(caplog):

@@ -72,6 +72,14 @@ def test_a_lowered_model_decodes_what_it_computes_in_training_and_keeps_its_own_
     assert {name: (weight.dtype, weight.data_ptr()) for name, weight in model.named_parameters()} == before
 
 
+def test_decoding_with_plain_weights_freezes_nothing_of_a_model_that_learns(monkeypatch):
+    monkeypatch.setattr("chatwright.models.decoding._kind", lambda precision, device: None)  # as on CUDA
+    model = lowered_model(tied=False, head_bias=True).requires_grad_(True)
+    decoder = decoder_of(model)
+    assert not any(weight.requires_grad for weight in decoder.parameters())
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
 @packs
 def test_agreement_of_batched_and_alone_is_measured_in_bfloat16(capsys):
     """Kernels differ with the number of rows, so equality cannot be promised; most answers agree, and it is printed."""

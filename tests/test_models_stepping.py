@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -141,6 +142,20 @@ def test_a_captured_step_follows_the_cache_when_it_moves_and_its_rows_when_they_
     wanted = model(torch.tensor(texts))[0][:, -1]
     torch.testing.assert_close(found, wanted, rtol=0, atol=2e-5)
     assert 3 <= tape.recorded <= 6 and tape.replayed == 70
+
+
+def test_a_recording_keeps_the_angles_it_reads_when_longer_ones_take_their_place(monkeypatch):
+    monkeypatch.setattr("chatwright.models.transformer.FIRST_POSITIONS", 64)
+    model = disturbed()
+    step = Step(model.backbone, model.logits, few=0)
+    state = after_prompts(model, [4])[0]
+    recording = Captured(step, lambda run: (lambda: None, run()))  # like a graph, it keeps no tensor alive
+    recording(torch.tensor([1]), state)
+    recorded = [weakref.ref(table) for table in step.angles]
+    model.backbone.make_room(100)
+    step(torch.tensor([1]), state)
+    assert recorded and all(table() is not None for table in recorded)
+    assert {id(table()) for table in recorded}.isdisjoint(map(id, step.angles))
 
 
 def test_only_so_many_graphs_are_kept(monkeypatch):

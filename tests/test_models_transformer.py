@@ -309,3 +309,12 @@ def test_bfloat16_flows_through_while_weights_stay_float32():
     assert float((near.float() - exact).detach().norm() / exact.detach().norm()) < 0.03
     gradients = gradients_of(model, near.float().square().mean())
     assert all(gradient.dtype == torch.float32 for gradient in gradients)
+
+
+def test_in_a_layer_with_a_window_the_tokens_that_are_seen_count():
+    length, window = 64, 24
+    whole, narrow = (training_flops_per_token(language_model(windows=own), length) for own in ((), (window,)))
+    c = language_model().backbone.config
+    seen = sum(min(place, window) for place in range(1, length + 1)) / length
+    fewer = (length + 1) / 2 - seen
+    assert whole - narrow == pytest.approx(12 * c.layers * c.width * fewer, rel=0.03)

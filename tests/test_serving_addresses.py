@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from chatwright.__main__ import main
 from chatwright.artefacts import save_model
 from chatwright.errors import ConfigError
 from chatwright.serving import listening
-from chatwright.serving.listening import address_of, check_tls, hints_of
+from chatwright.serving.listening import address_of, bound, check_tls, hints_of
 from chatwright.serving.settings import ServeSettings
 from serving import CHAT, Scripted, serving
 from test_serving_clients import Serving
@@ -149,6 +150,14 @@ def test_the_address_that_is_printed_can_be_opened(monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     own = ipaddress.ip_address(httpx.URL(address(host="0.0.0.0", **PROXY)).host)
     assert not own.is_unspecified
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_a_server_on_every_address_answers_at_the_ipv4_one_that_is_printed() -> None:
+    with bound("::", 0) as listening_at:
+        port = listening_at.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("::1", port), timeout=5).close()
 
 
 def test_a_server_without_a_network_is_at_the_loopback_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,12 @@ from chatwright.disk import sha256_of
 from chatwright.errors import ConfigError, InputError
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling
-from chatwright.stages.ppo import PPOConfig, ppo
+from chatwright.stages.ppo import Course, PPOConfig, _roll_out, ppo
 from chatwright.text.conversation import Conversation, render
 from chatwright.text.tokenizer import Tokenizer
+from chatwright.training.policy_networks import Networks
+from chatwright.training.policy_optimisation import policy_logps
+from chatwright.training.prompts import Prompt
 from tiny import language_model, scalar_model, tokenizer, world_of
 
 WANTED = 12
@@ -56,6 +59,22 @@ def config_of(given_files, out, **settings):
         reward=given_files / "reward",
         prompts=[str(given_files / "prompts.jsonl")],
         **settings,
+    )
+
+
+def test_answers_are_learned_with_the_very_token_that_ended_them(given_files, tmp_path):
+    """A model that was published with an end of its own has two once it can chat."""
+    config = config_of(given_files, tmp_path, max_tokens=40)
+    several = Tokenizer(tokenizer().engine, tokenizer().controls.plus(stops=frozenset({tokenizer().end, WANTED})))
+    policy = language_model(several.size, 48).requires_grad_(False)
+    networks = Networks(policy, policy, scalar_model(several.size, 48), None, several.size)
+    course = Course(config, networks, several, lambda answers: torch.zeros(len(answers)), world_of(), None)
+    prompt = Prompt(Conversation.of("the"), several.encode("the"), {})
+    rollout, _ = _roll_out(course, policy, [prompt] * 96, 0)
+    last = rollout.tokens[torch.arange(96), rollout.starts + rollout.lengths - 1][rollout.ended]
+    assert set(last.tolist()) == several.stops
+    torch.testing.assert_close(
+        policy_logps(config, networks, policy, rollout) * rollout.mask, rollout.logps, rtol=0, atol=1e-4
     )
 
 

@@ -39,8 +39,17 @@ class Sampled:
     """Without the end token."""
     logps: list[float]
     """Log-probability of every token, and of the end token if there is one, at the sampling temperature."""
-    ended: bool
-    """Whether the model ended it; otherwise it was cut."""
+    end: int | None
+    """The end token with which the model ended it, of which there may be several kinds; None: it was cut."""
+
+    @property
+    def ended(self) -> bool:
+        return self.end is not None
+
+    @property
+    def whole(self) -> list[int]:
+        """All that was sampled, the end token included."""
+        return self.tokens if self.end is None else [*self.tokens, self.end]
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,7 @@ class Engine:
         with kernel_threads(threads.kernel), torch.no_grad():
             parts = [order[number :: threads.shards] for number in range(threads.shards)]
             self.world.map(lambda own: self._run(decoder, own, threads.shards, is_over), parts)
-        return [Sampled(row.tokens, row.logps, row.reason == "stop") for row in rows]
+        return [Sampled(row.tokens, row.logps, row.end) for row in rows]
 
     def _run(self, decoder: Decoder, rows: list[Row], shards: int, is_over: IsOver | None) -> None:
         """Continue the rows of one thread to their ends."""

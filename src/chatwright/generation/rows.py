@@ -55,6 +55,8 @@ class Row:
     scored: tuple[Scored, ...] = ()
     cached: int = 0
     """Tokens of the prompt that did not have to be read."""
+    end: int | None = None
+    """The token that ended it."""
     reason: str | None = None
     """Why nothing more is said: "stop", "length", "cancelled", "error". Once set, the row leaves before the next
     token; whoever runs the scheduler may set it too."""
@@ -76,7 +78,7 @@ class Row:
         if self.top:
             self.tops.append(top)
         if token in self.ends:
-            self.reason = "stop"
+            self.reason, self.end = "stop", token
             return
         self.tokens.append(token)
         if self.said is not None:

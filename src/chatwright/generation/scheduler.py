@@ -259,9 +259,9 @@ class Scheduler:
             jobs[0].state = state
             self.reading.append(self.reading.pop(0))
             return None
-        self.reading = self.reading[len(jobs) :]
-        ends = vectors[torch.arange(len(jobs), device=self.device), lengths - 1]
-        return jobs, state, self.model.logits(ends)
+        logits = self.model.logits(vectors[torch.arange(len(jobs), device=self.device), lengths - 1])
+        self.reading = self.reading[len(jobs) :]  # last: whoever is to blame for a failure is looked for there
+        return jobs, state, logits
 
     def _together(self, jobs: list[Reading]) -> State:
         """One state for several prompts, of which some may have been read in part."""
@@ -367,12 +367,12 @@ class Scheduler:
     def _blame_running(self, error: Exception, joining: list[Reading]) -> list[Row]:
         """Rows failed together: each is read again by itself, and ends where it fails by itself or fails again."""
         suspects, self.running, self.state = self.running, [], None
-        bystanders = [row for job in joining for row in job.rows if row not in suspects and not row.reason]
-        self.waiting.extendleft(reversed(bystanders))
+        bystanders = [row for job in joining for row in job.rows if row not in suspects]
+        self.waiting.extendleft(reversed([row for row in bystanders if not row.reason]))
         for row in suspects:
             row.failures += 1
             if row.failures > 1 or len(suspects) == 1:
                 row.fail(error)
         again = [row for row in suspects if not row.reason]
         self.waiting.extendleft(reversed(again))
-        return [row for row in suspects if row.error is error]
+        return [row for row in bystanders if row.reason] + [row for row in suspects if row.error is error]

@@ -189,11 +189,11 @@ class EngineSpeaker:
                 raise ResourceError("the engine has been closed; it takes no more requests")
             if self._waiting >= self.queue + max(0, self.slots - self._running):
                 raise Busy(f"{self._waiting} requests are waiting; try again later")
-            self._incoming.append(talk)
             if not self._is_awake:
-                self._is_awake = True
-                self._thread = threading.Thread(target=self._work, name="chatwright-engine", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="chatwright-engine", daemon=True)
+                thread.start()  # may fail, where there are too many: then the request is refused, and nothing is noted
+                self._thread, self._is_awake = thread, True
+            self._incoming.append(talk)
             self._changed.notify_all()
         return talk
 
@@ -280,15 +280,18 @@ class EngineSpeaker:
             torch.set_num_threads(self._kernel_threads)
         while self._takes_part():
             try:
+                self._sweep()
                 for row in self._scheduler.step():
                     self._tell(self._talks[row])
+                self._sweep()
             except Exception as error:  # no request's own fault: no memory, or a mistake here
                 logging.getLogger(__name__).exception("all requests in progress were dropped")
                 for talk in self._talks.values():
-                    talk.row.fail(error)
-                    self._tell(talk)
+                    if not talk.is_over:
+                        talk.row.fail(error)
+                        self._tell(talk)
+                self._talks.clear()
                 self._scheduler.reset()
-            self._sweep()
 
     def _takes_part(self) -> bool:
         """Take in what has come, wait for it if there is nothing else to do; False to end the thread."""
@@ -303,7 +306,6 @@ class EngineSpeaker:
                 self._talks[talk.row] = talk
                 self._scheduler.waiting.append(talk.row)
             self._incoming.clear()
-        self._sweep()
         return True
 
     def _sweep(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,8 @@ class _Graph:
     places: Tensor
     replay: Callable[[], object]
     logits: Tensor
+    angles: Sequence[Tensor]
+    """What the recording reads and the step may let go of: it must stay where it is."""
 
 
 class Captured:
@@ -101,7 +103,7 @@ class Captured:
         keys, values = state.keys, state.values
         # Recording runs the step, more than once: it writes the same keys and values to the same places each time.
         replay, logits = self._record(lambda: self.step.run(own, places, keys, values, look))
-        return _Graph(own, places, replay, logits)
+        return _Graph(own, places, replay, logits, self.step.angles)
 
 
 def _cuda_record(run: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:

@@ -153,6 +153,8 @@ def decoder_of(model: LanguageModel, precision: Precision = "auto", *, compiled:
 def _cast(model: LanguageModel, *, matrices: bool) -> LanguageModel:
     """A model whose norms and embedding, and its `matrices` too, are kept in the dtype that flows through it."""
     memo = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    # Its own parameters on the same memory: freezing them must not freeze those of a model that learns.
+    memo |= {id(own): nn.Parameter(own.detach(), requires_grad=False) for own in model.parameters() if _is_plain(own)}
     for module in model.modules():
         if isinstance(module, RMSNorm | LayerNorm | nn.Embedding) or (type(module) is Linear and matrices):
             for own in module.parameters(recurse=False):

@@ -116,8 +116,9 @@ def count_parameters(module: nn.Module) -> int:
 def training_flops_per_token(model: LanguageModel | ScalarModel, context: int) -> float:
     """Floating-point operations to learn from one token: 6 N for the weights in matrices, plus causal attention.
 
-    Kaplan et al. 2020, section 2.1: forward 2 N + 2 layers context width, backward twice that; a layer with a window
-    looks at no more than that. The embedding look-up is free; a tied output matrix counts once.
+    Kaplan et al. 2020, section 2.1: forward 2 N + 2 layers context width, backward twice that; a token sees half the
+    context on average, or most of a window w: w - w^2 / (2 context). The embedding look-up is free; a tied output
+    matrix counts once.
     """
     config = model.backbone.config
     matrices = sum(weight.numel() for name, weight in model.state_dict().items() if weight.ndim == 2)
@@ -127,5 +128,6 @@ def training_flops_per_token(model: LanguageModel | ScalarModel, context: int) -
         return float(6 * matrices)
     if config.positions == "learned":
         matrices -= config.context * config.width
-    looked_at = sum(min(config.window(layer) or context, context) for layer in range(config.layers))
-    return float(6 * matrices + 6 * looked_at * config.heads * config.per_head)
+    windows = [min(config.window(layer) or context, context) for layer in range(config.layers)]
+    seen = sum(window - window**2 / (2 * context) for window in windows)
+    return float(6 * matrices + 12 * seen * config.heads * config.per_head)

@@ -112,6 +112,11 @@ class Step:
         state.reserve(look)  # what nobody has written must be finite
         return look
 
+    @property
+    def angles(self) -> list[Tensor]:
+        """Tables that `run` reads and that give way to longer ones when a text needs them."""
+        return [table for pair in self._tables.values() for table in pair]
+
     @staticmethod
     def note(state: CacheState) -> None:
         """Every row has read one more token."""

@@ -21,10 +21,11 @@ NOWHERE = ("192.0.2.1", 9)
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes any free one."""
+    """A socket that listens; port 0 takes any free one, and :: takes IPv4 too."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        both = family == socket.AF_INET6 and _is_any(host) and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=1024, dualstack_ipv6=both)
     except socket.gaierror:
         raise ConfigError(f"{host} is no address of this machine; give --host 127.0.0.1, or 0.0.0.0 for all") from None
     except OSError as error:

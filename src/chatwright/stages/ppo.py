@@ -275,7 +275,7 @@ def _roll_out(
     sampled = engine.sample([prompt.tokens for prompt in prompts], sampling, seeds=seeds)
     rollout = collate(
         [prompt.tokens for prompt in prompts],
-        [[*own.tokens, *[tokenizer.end] * own.ended] for own in sampled],
+        [own.whole for own in sampled],
         [own.logps for own in sampled],
         [own.ended for own in sampled],
         course.world.device,

@@ -20,9 +20,9 @@ KINDS = {
     "unanswerable": 0.12,
     "clarify": 0.02,
     "followup": 0.13,
-    "instruction": 0.30,
+    "instruction": 0.28,
     "harm": 0.05,
-    "benign": 0.05,
+    "benign": 0.07,
     "smalltalk": 0.03,
     "story": 0.02,
 }
