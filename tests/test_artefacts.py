@@ -146,9 +146,9 @@ def test_a_missing_tokenizer_is_named(folder):
 
 
 def test_a_model_of_the_wrong_kind_is_named(folder, tmp_path):
-    refused(folder, "holds a language model; a scalar model is needed here", load=load_scalar_model)
+    refused(folder, "holds a language model; a reward model is needed here", load=load_scalar_model)
     save_model(tmp_path / "scalar", scalar_model(tokenizer().size), tokenizer())
-    refused(tmp_path / "scalar", "holds a scalar model; a language model is needed here")
+    refused(tmp_path / "scalar", "holds a reward model; a language model is needed here")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"head": "language"}', '{"head": "language", "backbone": 3}'])

@@ -183,6 +183,9 @@ def test_a_bad_setting_is_named_before_anything_runs(
 
 def test_a_recipe_that_is_none_is_named(place: Path, capfd: pytest.CaptureFixture[str]):
     assert "absent.toml does not exist" in complaint(capfd, "run", "absent.toml")
+    assert "run is a folder; give the recipe's file" in complaint(capfd, "run", "run")
+    (place / "recipe.toml").write_text("[sft]\nbase = 'models/away'\nconversations = 'talks.jsonl'\n")
+    assert complaint(capfd, "run", "recipe.toml").rstrip().endswith("path that exists; there is none to name yet")
     (place / "recipe.toml").write_text("[base\n")
     assert "recipe.toml is not a TOML file" in complaint(capfd, "run", "recipe.toml")
     (place / "recipe.toml").write_bytes(b'name = "\xff"')
@@ -200,7 +203,7 @@ def test_a_missing_or_unfinished_parent_is_named(place: Path, capfd: pytest.Capt
 
 
 def test_a_model_of_another_kind_is_refused(place: Path, capfd: pytest.CaptureFixture[str]):
-    assert "reward" in complaint(capfd, "chat", "run/reward", "--once", "Hello")
+    assert "holds a reward model; a language model" in complaint(capfd, "chat", "run/reward", "--once", "Hello")
     assert "holds no model" in complaint(capfd, "chat", "run/tokenize", "--once", "Hello")
     line = complaint(
         capfd, "ppo", "--out", "new", "--policy", "run/sft", "--reward", "run/sft", "--prompts", "prompts.jsonl"

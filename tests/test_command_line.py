@@ -85,6 +85,7 @@ FAILURES = [
     (MemoryError(), 2, "there is not enough memory; choose a smaller batch or model"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 2, "there is not enough memory"),
     (PermissionError(errno.EACCES, "Permission denied", "x/y"), 2, "x/y: Permission denied; choose a place"),
+    (IsADirectoryError(errno.EISDIR, "Is a directory", "x/.y", None, "x/y"), 2, "x/y: Is a directory; give a path"),
     (ValueError("a\nb"), 1, "ValueError: a b (this is a bug; run again with --debug for the traceback)"),
     (KeyboardInterrupt(), 130, "Stopped. Run the same command again to go on from the last save."),
 ]

@@ -125,6 +125,9 @@ def test_every_command_shown_is_one(page: Path, words: list[str], nothing_runs: 
         assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M) for target in words[1:])
     elif words[:2] == ["pip", "install"]:
         check_installation(words)
+    elif words[1].startswith("benchmarks/"):
+        source = (ROOT / words[1]).read_text(encoding="utf-8")
+        assert all(f'"{word}"' in source for word in words if word.startswith("--"))
     else:
         assert " ".join(words) in ("python3 -m venv .venv", ". .venv/bin/activate", "python -m pytest")
 

@@ -467,7 +467,7 @@ def test_requests_that_make_no_sense_are_refused():
     for given in ({}, {"conversation": Conversation.of("x"), "text": "x"}, {"text": "x", "tokens": (1,)}):
         with pytest.raises(InputError, match="either a conversation or a text or tokens"):
             Request(**given)
-    with pytest.raises(InputError, match="max_tokens is 0; without prompt_logps that asks for nothing"):
+    with pytest.raises(InputError, match="max_tokens is 0, which asks for nothing"):
         Request(text="x", sampling=Sampling(max_tokens=0))
     with pytest.raises(InputError, match="a token of the prompt is outside the vocabulary"):
         list(speaker.stream(Request(tokens=(1, 99_999))))

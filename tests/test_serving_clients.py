@@ -208,6 +208,10 @@ def test_serve_refuses_what_is_not_safe_in_one_sentence(folder: Path, tmp_path: 
     for arguments, kind, said in (
         ([folder, "--host", "0.0.0.0"], ConfigError, "--behind-proxy"),
         ([tmp_path / "none", "--store", store], ArtefactError, "does not exist"),
+        ([folder, "--drain", "-1", "--store", store], ConfigError, "--drain is -1; it must be at least 0"),
+        ([folder, "--price-use", "nan", "--store", store], ConfigError, "--price-use is nan"),
+        ([folder, "--cache", "0", "--store", store], ConfigError, "--cache is 0; it must be at least 1"),
+        ([folder, "--runs", tmp_path / "none", "--store", store], ConfigError, "none is no folder"),
         ([folder, "--host", "nowhere.invalid", "--behind-proxy", "--store", store], ConfigError, "no address"),
     ):
         with pytest.raises(kind, match=said):

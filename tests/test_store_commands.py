@@ -139,6 +139,12 @@ def test_a_store_that_is_not_there_is_an_error_and_is_not_made(command, capsys, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_day_that_is_none_is_told_how_to_write(capsys):
+    with pytest.raises(SystemExit):
+        main(["usage", "--since", "yesterday"])
+    assert "'yesterday' is no day; write it as 2026-01-31" in capsys.readouterr().err
+
+
 def test_a_file_with_a_bad_line_imports_nothing(capsys, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps(RANKING) + '\n{"prompt"\n')
     assert main(["feedback", "import", "in.jsonl"]) == 2

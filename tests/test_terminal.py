@@ -73,7 +73,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def opener(path: Path) -> Voice:
     if path.name == "broken":
-        raise ArtefactError(f"{path} holds a scalar model; a language model is needed here")
+        raise ArtefactError(f"{path} holds a reward model; a language model is needed here")
     return Voice(SPEAKER, Letters(), CONTEXT, path / "model", is_chat=path.name != "base")
 
 

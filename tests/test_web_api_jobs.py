@@ -129,6 +129,22 @@ def test_a_job_runs_in_a_process_of_its_own_and_its_end_is_noted(own_store: Stor
         assert ("all good" if state == "done" else "step 1") in found.log
 
 
+def test_a_job_that_cannot_be_started_fails_with_the_reason_and_the_next_one_runs(
+    own_store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "run").write_text("no folder can be made here")
+    supervisor = watched(own_store, tmp_path / "run", "print('all good')")
+    first = own_store.jobs.add("reward", {})
+    supervisor.wake()
+    assert until(lambda: own_store.jobs.get(first.id).state == "failed", 10)
+    assert "could not be started" in own_store.jobs.get(first.id).error
+    (tmp_path / "run").unlink()
+    second = own_store.jobs.add("reward", {})
+    supervisor.wake()
+    assert until(lambda: own_store.jobs.get(second.id).state == "done", 20)
+    supervisor.close()
+
+
 def test_a_cancelled_job_is_asked_to_stop(own_store: Store, tmp_path: Path) -> None:
     supervisor = watched(own_store, tmp_path / "run", "import time; print('working', flush=True); time.sleep(60)")
     job = own_store.jobs.add("reward", {})

@@ -360,6 +360,8 @@ def _explained(error: Exception) -> tuple[str, int]:
         return "there is not enough memory; choose a smaller batch or model, or close other programs", 2
     if isinstance(error, PermissionError) or isinstance(error, OSError) and error.errno == errno.EROFS:
         return f"{error.filename}: {error.strerror}; choose a place where you may read and write", 2
+    if isinstance(error, IsADirectoryError | NotADirectoryError):
+        return f"{error.filename2 or error.filename}: {error.strerror}; give a path that fits", 2
     if isinstance(error, UnicodeDecodeError):
         return str(InputError(f"the input is not UTF-8 text (byte {error.start}); convert it first")), 2
     first_line = " ".join(text.split())

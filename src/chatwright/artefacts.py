@@ -6,7 +6,7 @@ In: a folder (`model/`, a stage folder or a recipe run).  Out: a network with it
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -26,12 +26,13 @@ from chatwright.models.transformer import TransformerConfig
 from chatwright.text.tokenizer import FILE_NAME, Tokenizer
 from chatwright.world import World, open_world
 
-__all__ = ["WeightsAs", "describe", "load_language_model", "load_scalar_model", "save_model", "shape_in"]
+__all__ = ["WeightsAs", "called", "describe", "load_language_model", "load_scalar_model", "save_model", "shape_in"]
 
 WeightsAs = Literal["float32", "compute", "stored"]
 """What weights are kept in: float32, to learn; the dtype that flows through, to run; as they lie in the file."""
 
 HEADS: dict[str, type[LanguageModel] | type[ScalarModel]] = {"language": LanguageModel, "scalar": ScalarModel}
+CALLED = {"language": "language model", "scalar": "reward model"}
 BACKBONES: dict[str, type[TransformerConfig] | type[RecurrentConfig]] = {
     "transformer": TransformerConfig,
     "recurrent": RecurrentConfig,
@@ -102,6 +103,12 @@ def describe(folder: Path) -> dict[str, Any]:
     return described
 
 
+def called(described: Mapping[str, Any]) -> str:
+    """What people call a model that `describe` read, such as "reward model"."""
+    head = str(described.get("head"))
+    return CALLED.get(head, f"{head} model")
+
+
 def shape_in(folder: Path) -> TransformerConfig | RecurrentConfig:
     """The shape of the model in a folder, without its weights."""
     return _config(describe(folder)["backbone"], model_folder(folder) / "model.json")
@@ -111,7 +118,7 @@ def _load(folder: Path, head: str, world: World, weights: WeightsAs) -> tuple[nn
     described = describe(folder)
     folder = model_folder(folder)
     if described.get("head") != head:
-        raise ArtefactError(f"{folder} holds a {described.get('head')} model; a {head} model is needed here")
+        raise ArtefactError(f"{folder} holds a {called(described)}; a {CALLED[head]} is needed here")
     config = _config(described["backbone"], folder / "model.json")
     tokenizer = Tokenizer.load(folder)
     if tokenizer.size > config.vocabulary:

@@ -99,6 +99,8 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give the path of a recipe, such as recipes/quickstart.toml") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give the recipe's file, such as recipes/quickstart.toml") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 

@@ -121,6 +121,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` for a word that is not among the known ones, or all of them where none is near."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if not names:
+        return "there is none to name yet"
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
 
 

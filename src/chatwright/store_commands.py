@@ -183,7 +183,10 @@ def _action(actions: Any, name: str, help: str) -> argparse.ArgumentParser:
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write it as 2026-01-31") from None
 
 
 def _opened(place: str, *, make: bool = False) -> Store:

@@ -49,7 +49,7 @@ class Request:
         if self.top < 0:
             raise InputError(f"top is {self.top}; it must be 0 or more")
         if self.sampling.max_tokens == 0 and not self.prompt_logps:
-            raise InputError("max_tokens is 0; without prompt_logps that asks for nothing")
+            raise InputError("max_tokens is 0, which asks for nothing; it must be at least 1")
 
 
 @dataclass(frozen=True)

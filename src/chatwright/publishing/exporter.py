@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from chatwright.artefacts import describe, shape_in
+from chatwright.artefacts import called, describe, shape_in
 from chatwright.disk import require
 from chatwright.errors import ArtefactError
 from chatwright.folders import model_folder
@@ -71,7 +71,7 @@ def outgoing(model: Path, precision: Precision | None) -> Outgoing:
     folder = model_folder(model)
     described = describe(folder)
     if described.get("head") != "language":
-        raise ArtefactError(f"{folder} holds a {described.get('head')} model; only language models are exported")
+        raise ArtefactError(f"{folder} holds a {called(described)}; only language models are exported")
     shape = shape_in(folder)
     if not isinstance(shape, TransformerConfig):
         raise ArtefactError(f"{folder} holds a recurrent model, for which there is no published format")

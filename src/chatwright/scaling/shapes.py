@@ -92,14 +92,14 @@ class Shape:
     def attention_flops(self, context: int, *, causal: bool = True) -> float:
         """Operations per token to learn to look at `context` tokens: 6 heads head-width context, per layer.
 
-        That is the causal half; in a window w a token sees w - w^2 / (2 context) tokens on average. Not causal: counted
-        in full, twice as much, as utilisation is published since PaLM (Chowdhery et al. 2022, appendix B).
+        That is the causal half; in a window w a token sees w - w^2 / (2 context) tokens on average. Not causal: all are
+        counted, twice as many, as utilisation is published since PaLM (Chowdhery et al. 2022, appendix B).
         """
         if self.recurrent:
             return 0.0
         own = (self.windows[layer % len(self.windows)] if self.windows else 0 for layer in range(self.layers))
         windows = [min(window or context, context) for window in own]
-        seen = sum(window - window**2 / (2 * context) if causal or window < context else window for window in windows)
+        seen = sum(window - window**2 / (2 * context) if causal else window for window in windows)
         return 12.0 * self.heads * self.per_head * seen
 
     def training_flops(self, context: int, *, causal: bool = True) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from chatwright.errors import ConfigError
 from chatwright.serving.serve import EngineSettings, serve
 from chatwright.serving.settings import Prices, ServeSettings
 from chatwright.store.place import add_store_argument
@@ -16,6 +18,7 @@ __all__ = ["run"]
 def run(arguments: Sequence[str]) -> None:
     """Serve what the arguments say, until a signal comes."""
     given = _parser().parse_args(arguments)
+    _check(given)
     settings = ServeSettings(
         host=given.host,
         port=given.port,
@@ -47,6 +50,21 @@ def run(arguments: Sequence[str]) -> None:
         drain=given.drain,
         run_directories=given.runs or None,
     )
+
+
+def _check(given: argparse.Namespace) -> None:
+    """What no setting checks under the name that was typed; NaN passes no comparison."""
+    for flag, value, least in (
+        ("--cache", given.cache, 1),
+        ("--drain", given.drain, 0),
+        ("--price-use", given.price_use, 0),
+        ("--price-training", given.price_training, 0),
+    ):
+        if not least <= value < math.inf:
+            raise ConfigError(f"{flag} is {value:g}; it must be at least {least}")
+    for folder in given.runs:
+        if not folder.is_dir():
+            raise ConfigError(f"--runs {folder} is no folder; give a directory that runs lie in")
 
 
 def _parser() -> argparse.ArgumentParser:

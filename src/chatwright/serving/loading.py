@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatwright.artefacts import describe
+from chatwright.artefacts import called, describe
 from chatwright.disk import read_json
 from chatwright.errors import ArtefactError, ConfigError
 from chatwright.folders import model_folder
@@ -57,7 +57,7 @@ def _offers(folder: Path) -> Iterator[Offer]:
     if (folder / "model.json").is_file() or (folder / "origin.json").exists():
         own = model_folder(folder)
         if describe(own).get("head") != "language":
-            raise ArtefactError(f"{folder} holds a {describe(own).get('head')} model, which cannot answer")
+            raise ArtefactError(f"{folder} holds a {called(describe(own))}, which cannot answer")
         stage = place.parent if place.name == "model" else place
         yield Offer(stage.name, own, stage.parent.name)
         return

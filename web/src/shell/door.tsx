@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api, explain, type Me } from "../api";
 import { go, place } from "../router";
-import { enter } from "../session";
+import { enter, me } from "../session";
 import { say } from "./words";
 
 export function Login() {
@@ -18,7 +18,24 @@ export function Login() {
 }
 
 export function Setup() {
-  return <WithLink title={say("setupTitle")} lead={say("setupLead")} missing={say("setupMissing")} submit={api.setup} />;
+  const isFirst = me.value?.access !== "login"; // else the link was used, or the last administrator has left
+  return (
+    <>
+      <WithLink
+        title={say("setupTitle")}
+        lead={say(isFirst ? "setupLead" : "setupAgain")}
+        missing={say("setupMissing")}
+        submit={api.setup}
+      />
+      {!isFirst && (
+        <section class="door">
+          <button type="button" onClick={() => go("login", {}, true)}>
+            {say("signIn")}
+          </button>
+        </section>
+      )}
+    </>
+  );
 }
 
 export function Invite() {

@@ -39,7 +39,6 @@ from chatwright.store.tasks import (
 __all__ = ["router"]
 
 router = APIRouter(prefix="/admin", tags=["admin"])
-STATES = ("waiting", "approved", "rejected")
 
 
 class Rows(Body):

@@ -124,11 +124,19 @@ class Supervisor:
     def _begin(self, job: Job) -> None:
         try:
             folder, arguments = self._prepare(job)
+            process = self._started(folder, arguments)
         except ChatwrightError as error:
             self._store.jobs.finish(job.id, error=str(error))
             return
+        except OSError as error:  # a full disk, no right to write there, too many processes
+            self._store.jobs.finish(job.id, error=f"it could not be started: {error}"[:1000])
+            return
+        self._own[job.id] = process
+        self._store.jobs.note(job.id, pid=process.pid, folder=folder.as_posix())
+
+    def _started(self, folder: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         with (folder / LOG_NAME).open("ab") as said:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [*self._command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -137,8 +145,6 @@ class Supervisor:
                 env={**os.environ, STORE_VARIABLE: self._store.database.address},
                 start_new_session=True,  # Ctrl-C at the server is not meant for it
             )
-        self._own[job.id] = process
-        self._store.jobs.note(job.id, pid=process.pid, folder=folder.as_posix())
 
     def _watch(self, job: Job) -> None:
         process = self._own.get(job.id)
