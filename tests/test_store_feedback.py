@@ -4,6 +4,8 @@ import pytest
 
 from chatwright.errors import ConflictError, InputError, NotFoundError, ThrottledError
 from chatwright.store.feedback import NewRow
+from chatwright.store.outcomes import Outcome
+from chatwright.store.tasks import chat_tasks
 
 PROMPT = [{"role": "user", "content": "Who?"}]
 
@@ -202,6 +204,19 @@ def test_personal_data_can_be_taken_along_and_deleted(store, ada, kim):
     assert store.usage.total().tokens == 3
     with pytest.raises(NotFoundError):
         store.personal.export(kim)
+
+
+def test_what_others_judged_of_somebodys_words_goes_with_them_even_after_the_chat(store, ada, kim):
+    chat, _ = chat_with_drafts(store, kim, "my secret words", consent=True)
+    store.tasks.add(chat_tasks(store.chats.consented(), "rate_chat"))
+    task = store.labelling.next(ada, ["rate_chat"])
+    row = store.labelling.hand_in(ada, task.task_id, Outcome(good=True), submission="a")
+    assert "my secret words" in str(store.feedback.get(row.id).content)
+    store.chats.delete(kim, chat)
+    assert store.feedback.get(row.id).state == "approved", "a chat that may be learned from may be deleted"
+    deletion = store.personal.delete(kim)
+    assert deletion.feedback == 1
+    assert store.feedback.get(row.id).state == "removed" and store.feedback.get(row.id).content == {}
 
 
 def test_unknown_settings_and_values_without_sense_are_refused(store):

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,9 @@ from chatwright.errors import ArtefactError, ConfigError, ResourceError
 from chatwright.store import open_store
 from chatwright.store.database import url_of
 from chatwright.store.opening import NEWEST
-from chatwright.store.schema import metadata
+from chatwright.store.schema import metadata, people, tasks
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_migrations_make_exactly_the_tables_of_the_schema(store):
@@ -35,6 +38,27 @@ def test_migrations_make_exactly_the_tables_of_the_schema(store):
     config = Config()
     config.set_main_option("script_location", "chatwright:store/migrations")
     assert ScriptDirectory.from_config(config).get_heads() == [NEWEST]
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path):
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "chatwright:store/migrations")
+    with open_store(tmp_path / "a.db") as store, store.database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        assert "author_id" not in {column["name"] for column in sa.inspect(connection).get_columns("feedback")}
+        connection.execute(
+            people.insert().values(name="Ada", name_folded="ada", role="labeler", preferences={}, created_at=NOW)
+        )
+        common = {"content": {}, "created_at": NOW}
+        connection.execute(tasks.insert().values(kind="rank", author_id=1, digest="d", **common))
+        told = "INSERT INTO feedback (kind, state, origin, task_id, content, created_at) VALUES "
+        connection.execute(sa.text(f"{told} ('ranking', 'approved', 'task', 1, '{{}}', '2026-01-01 00:00:00')"))
+    with open_store(tmp_path / "a.db") as store, store.database.reading() as connection:
+        assert connection.execute(sa.text("SELECT author_id FROM feedback")).scalar_one() == 1
 
 
 def test_a_migration_can_be_taken_back(tmp_path):

@@ -355,6 +355,11 @@ def test_an_invitation_and_the_one_time_link_send_their_token(site: Site) -> Non
         page.get_by_text("What would you like to ask?").wait_for()
         assert site.fake.calls[-1][1] == api and site.fake.calls[-1][2]["token"] == f"secret-{path}"
         assert "secret" not in page.url
+    site.fake.access, site.fake.person = "login", None
+    page.goto(f"{site.address}/setup?token=used")
+    expect(page.get_by_text("this link works once")).to_be_visible()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
 
 
 @in_browser

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, Protocol
+from threading import Lock
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,7 @@ def next_logits(decoder: Decoder, tokens: Tensor, state: State) -> tuple[Tensor,
 FEW_ROWS = 4
 """Up to so many rows the float16 layout is the faster one, because reading weights is nearly all there is to do."""
 LARGEST_HALF = 60_000.0
+_MAKING = Lock()
 
 
 class PackedLinear(nn.Module):
@@ -85,22 +86,31 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
-        self._weight = weight.detach()
+        self._given: Tensor | None = weight.detach()
+        self._layouts: dict[str, Any] = {}
         self._offset = None if bias is None else bias.detach().to(torch.bfloat16)
-        largest = max(abs(float(end)) for end in torch.aminmax(self._weight))
+        largest = max(abs(float(end)) for end in torch.aminmax(self._given))
         self._fits = largest <= LARGEST_HALF and "fbgemm" in torch.backends.quantized.supported_engines
 
-    # Packing takes longer than reading: each layout is made when it is first wanted, and a prompt wants only one.
+    def _layout(self, name: str, make: Callable[[Tensor], object]) -> Any:
+        """Packing takes longer than reading: a layout is made when it is first wanted, and a prompt wants only one."""
+        found = self._layouts.get(name)
+        if found is None:
+            with _MAKING:
+                found = self._layouts.get(name)
+                if found is None:
+                    assert self._given is not None
+                    found = self._layouts[name] = make(self._given.to(torch.bfloat16))
+                if len(self._layouts) == 1 + self._fits:
+                    self._given = None  # nobody will ask for it again
+        return found
 
-    @cached_property
-    def _packed(self) -> Tensor:
-        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self._weight.to(torch.bfloat16), 1)
-        return packed
+    def _packed(self, lowered: Tensor) -> object:
+        return torch.ops.mkldnn._reorder_linear_weight(lowered, 1)
 
-    @cached_property
-    def _halved(self) -> object:
+    def _halved(self, lowered: Tensor) -> object:
         offset = None if self._offset is None else self._offset.float()
-        return torch.ops.quantized.linear_prepack_fp16(self._weight.to(torch.bfloat16).float(), offset)
+        return torch.ops.quantized.linear_prepack_fp16(lowered.float(), offset)
 
     @property
     def few(self) -> int:
@@ -116,9 +126,10 @@ class PackedLinear(nn.Module):
     def rows(self, x: Tensor) -> Tensor:
         """[B, N] of x [B, K], float32 for at most `few` rows, else bfloat16."""
         if x.dtype == torch.float32:
-            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self._halved)
+            product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self._layout("halved", self._halved))
         else:
-            product = torch.ops.mkldnn._linear_pointwise(x, self._packed, self._offset, "none", [], "")
+            packed = self._layout("packed", self._packed)
+            product = torch.ops.mkldnn._linear_pointwise(x, packed, self._offset, "none", [], "")
         return product
 
 

@@ -157,12 +157,12 @@ class Chats:
         """Delete a chat with its messages and tasks, and what was judged in it without consent to train on it."""
         with self._database.writing() as connection:
             row_of_chat(connection, person_id, chat_id)
-            _delete(connection, chats.c.id == chat_id)
+            delete_chats(connection, chats.c.id == chat_id)
 
     def purge(self, before: datetime) -> int:
         """Delete all chats that were last changed before then, as `delete` does; the number of them."""
         with self._database.writing() as connection:
-            return _delete(connection, chats.c.changed_at < before)
+            return delete_chats(connection, chats.c.changed_at < before)
 
     # -- messages --
 
@@ -349,9 +349,13 @@ def _newest_end(tree: Sequence[ChatMessage], message_id: int) -> int:
     return message_id
 
 
-def _delete(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
-    without_consent = feedback.c.chat_id.in_(sa.select(chats.c.id).where(which)) & ~feedback.c.consent
-    connection.execute(feedback.update().where(without_consent).values(REMOVED))
+def delete_chats(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+    """Delete chats with their messages and tasks, and empty what was judged in them without consent; how many."""
+    judged_there = feedback.c.chat_id.in_(sa.select(chats.c.id).where(which))
+    connection.execute(feedback.update().where(judged_there & ~feedback.c.consent).values(REMOVED))
+    # Not left to the references: in which order PostgreSQL follows them is chance, and a row that this transaction has
+    # changed must not name a message that is gone before its chat.
+    connection.execute(feedback.update().where(judged_there).values(chat_id=None, message_id=None))
     return connection.execute(chats.delete().where(which)).rowcount
 
 

@@ -84,6 +84,8 @@ class NewRow:
     chat_id: int | None = None
     message_id: int | None = None
     task_id: int | None = None
+    author_id: int | None = None
+    """Whose words were judged: with that person they go, whatever has become of their chat."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def row_of(task: sa.Row[Any], order: Sequence[int], outcome: Outcome, *, seconds
     """
     common: dict[str, Any] = {"origin": "task", "category": task.category, "task_id": task.id, "seconds": seconds}
     # What others judge of a chat follows its owner's change of mind, as the chat itself does.
-    common |= {"simulated": outcome.simulated, "chat_id": task.chat_id}
+    common |= {"simulated": outcome.simulated, "chat_id": task.chat_id, "author_id": task.author_id}
     if len(outcome.comment) > 2000 or len(outcome.flagged) > 500:
         raise InputError("a comment has at most 2,000 characters, a reason at most 500")
     comment = {"comment": outcome.comment.strip()} if outcome.comment.strip() else {}

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chatwright.errors import NotFoundError
-from chatwright.store.chats import Chat, ChatMessage
+from chatwright.store.chats import Chat, ChatMessage, delete_chats
 from chatwright.store.database import Database
 from chatwright.store.feedback import FeedbackRow, read_rows, runs_of
 from chatwright.store.people import require_other_admin
@@ -109,18 +109,21 @@ class PersonalData:
             count = connection.execute(feedback.update().where(still_there).values(REMOVED)).rowcount
             # What others judged in this person's chats are this person's words: `_rows_about` holds them too.
             connection.execute(tasks.delete().where(tasks.c.author_id == person_id))
-            gone = connection.execute(chats.delete().where(chats.c.person_id == person_id)).rowcount
+            gone = delete_chats(connection, chats.c.person_id == person_id)
             connection.execute(login_attempts.delete().where(login_attempts.c.name_folded == person.name_folded))
             connection.execute(people.delete().where(people.c.id == person_id))
         return Deletion(gone, count, tuple(sorted(runs)))
 
 
 def _rows_about(person_id: int) -> sa.Select[tuple[int]]:
-    """Feedback by a person, in their chats, or on tasks made of their words."""
+    """Feedback by a person, on their words, in their chats, or on tasks made of their words."""
     own_chats = sa.select(chats.c.id).where(chats.c.person_id == person_id)
     own_tasks = sa.select(tasks.c.id).where(tasks.c.author_id == person_id)
     return sa.select(feedback.c.id).where(
-        (feedback.c.person_id == person_id) | feedback.c.chat_id.in_(own_chats) | feedback.c.task_id.in_(own_tasks)
+        (feedback.c.person_id == person_id)
+        | (feedback.c.author_id == person_id)
+        | feedback.c.chat_id.in_(own_chats)
+        | feedback.c.task_id.in_(own_tasks)
     )
 
 

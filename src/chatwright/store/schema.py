@@ -209,6 +209,8 @@ feedback = _table(
     _to("chat_id", "chats", ondelete="SET NULL", nullable=True),
     _to("message_id", "messages", ondelete="SET NULL", nullable=True),
     _to("task_id", "tasks", ondelete="SET NULL", nullable=True),
+    # Whose words were judged, if not one's own. SQLite adds no reference to a table that others refer to.
+    sa.Column("author_id", Identity, nullable=True, index=True),
     _flag("consent"),
     _flag("simulated"),
     _text("category", default=""),
@@ -231,7 +233,14 @@ feedback = _table(
 
 # What becomes of a row that is removed: it stays, empty, so that the runs that learned from it remain known, and so
 # that a submission which arrives once more does not bring it back.
-REMOVED: dict[str, object] = {"state": "removed", "content": {}, "labeler": "", "category": "", "score": None}
+REMOVED: dict[str, object] = {
+    "state": "removed",
+    "content": {},
+    "labeler": "",
+    "category": "",
+    "score": None,
+    "author_id": None,
+}
 
 trained_on = _table(
     "trained_on",

@@ -89,7 +89,7 @@ const words = dictionary(
     simulatedLine: "{count} of {all} rankings are by a simulated labeler, not by people.",
     madeFrom: "Made from",
     leftOutLine: "{count} rankings are left out, because one person may not give too many.",
-    contributors: "Whose rankings: {count} people",
+    contributors: "Whose rankings ({count})",
     fromFiles: "from files",
     waitingLine: "{count} rows wait for approval and are not trained on.",
     reached: "The last reward model ({run}) agreed with the rankings on {accuracy} of pairs it had not seen (95% interval {interval}).",
