@@ -33,6 +33,8 @@ def test_logits_are_float32_over_the_vocabulary(folder: Path) -> None:
     logits = assistant.logits(torch.tensor([[6, 7, 8]]))
     assert logits.dtype == torch.float32
     assert logits.shape == (1, 3, assistant.tokenizer.size)
+    with pytest.raises(InputError, match=f"knows the ids 0 to {assistant.tokenizer.size - 1}"):
+        assistant.logits(torch.tensor([[assistant.tokenizer.size]]))
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_another(folder: Path) -> None:

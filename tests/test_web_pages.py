@@ -342,6 +342,14 @@ def test_people_sign_in_are_told_why_not_and_sign_out(site: Site) -> None:
 
 
 @in_browser
+def test_a_suggestion_is_answered_by_as_many_drafts_as_are_chosen(site: Site) -> None:
+    page = site.open()
+    page.get_by_role("button", name="2", exact=True).click()
+    page.get_by_role("button", name="What can you do?", exact=True).click()
+    expect(page.get_by_role("article", name="Draft")).to_have_count(2)
+
+
+@in_browser
 def test_an_invitation_and_the_one_time_link_send_their_token(site: Site) -> None:
     site.fake.access = "setup"
     page = site.open("chat")

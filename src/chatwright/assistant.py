@@ -32,7 +32,10 @@ class Assistant:
         self._world, self._speaker = world, EngineSpeaker(model, tokenizer, world)
 
     def logits(self, tokens: Tensor) -> Tensor:
-        """Logits float32 [B, T, V] of what follows each of `tokens`, a LongTensor [B, T]."""
+        """Logits float32 [B, T, V] of what follows each of `tokens`, a LongTensor [B, T]; InputError for no such id."""
+        rows = self.model.backbone.config.vocabulary
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < rows:
+            raise InputError(f"logits: the model knows the ids 0 to {rows - 1}; encode texts with its tokenizer")
         with torch.no_grad():
             logits, _ = self.model(tokens.to(self._world.device))
         return logits.float()

@@ -1,5 +1,5 @@
 // Where the person writes: grows with the text, sends on Enter, stops on Escape.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../../parts/icons";
 import { Meter } from "./meter";
 import { model, running, sendMessage, stop } from "./state";
@@ -7,8 +7,15 @@ import { say } from "./words";
 
 const MOST_DRAFTS = 4;
 
-export function Composer({ text, onText }: { text: string; onText: (text: string) => void }) {
-  const [count, setCount] = useState(1);
+interface Props {
+  text: string;
+  onText: (text: string) => void;
+  /** Answers that are asked for, 1 to 4. */
+  count: number;
+  onCount: (count: number) => void;
+}
+
+export function Composer({ text, onText, count, onCount }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => grow(area.current), [text]);
   useEffect(() => {
@@ -53,7 +60,7 @@ export function Composer({ text, onText }: { text: string; onText: (text: string
           }}
         />
         <div class="composer-tools">
-          <DraftCount count={count} onCount={setCount} />
+          <DraftCount count={count} onCount={onCount} />
           {isBusy ? (
             <button type="button" class="primary square round" aria-label={say("stop")} title={say("stop")} onClick={stop}>
               <Icon name="stop" filled />

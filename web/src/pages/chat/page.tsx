@@ -23,6 +23,7 @@ export default function ChatPage() {
   const [isHistoryOpen, setHistory] = useState(isWide);
   const [isPanelOpen, setPanel] = useState(false);
   const [text, setText] = useState("");
+  const [count, setCount] = useState(1);
   const id = place.value.query.get("id");
   useEffect(() => setHistory(isWide), [isWide]);
   useEffect(() => {
@@ -58,8 +59,8 @@ export default function ChatPage() {
           onHistory={() => setHistory(!isHistoryOpen)}
           onPanel={() => setPanel(!isPanelOpen)}
         />
-        <Thread onTry={(suggestion) => void sendMessage(suggestion, 1)} />
-        <Composer text={text} onText={setText} />
+        <Thread onTry={(suggestion) => void sendMessage(suggestion, count)} />
+        <Composer text={text} onText={setText} count={count} onCount={setCount} />
       </section>
       {isPanelOpen &&
         (isWide ? (
