@@ -63,7 +63,7 @@ def test_a_reward_model_is_no_assistant(folder: Path, tmp_path: Path) -> None:
         vocabulary=tokenizer.size, width=16, layers=1, heads=2, kv_heads=2, hidden=32, context=64
     )
     save_model(tmp_path / "reward" / "model", ScalarModel(Transformer(config)), tokenizer)
-    with pytest.raises(ArtefactError, match="scalar"):
+    with pytest.raises(ArtefactError, match="holds a reward model"):
         chatwright.load(tmp_path / "reward" / "model")
 
 

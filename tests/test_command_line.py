@@ -117,7 +117,7 @@ def test_one_stage_runs_by_its_settings(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run"], ["chat"], ["tokenize", "--nope"], ["chat", "m", "--temperature", "hot"]]
+    "arguments", [["run"], ["chat"], ["generate", "--nope"], ["chat", "m", "--temperature", "hot"]]
 )
 def test_wrong_arguments_end_with_code_2_and_the_usage(arguments: list[str], capsys):
     with pytest.raises(SystemExit) as caught:
@@ -125,6 +125,22 @@ def test_wrong_arguments_end_with_code_2_and_the_usage(arguments: list[str], cap
     assert caught.value.code == 2
     captured = capsys.readouterr()
     assert f"chatwright {arguments[0]}" in captured.err + captured.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["plan", "--params", "7X"], "--params is '7X', which is no number"),
+        (["plan", "--params"], "--params wants a value"),
+        (["plan", "--params", "7e9", "--tokns", "4"], "there is no setting --tokns; the nearest is --tokens"),
+        (["tokenize", "--vocabluary", "3"], "there is no setting --vocabluary; the nearest is --vocabulary"),
+        (["sft", "--out", "a"], "--base, --conversations must be given"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_that_says_where_to_look(arguments: list[str], told: str, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err == f"chatwright: {told}; chatwright {arguments[0]} --help lists the settings\n" and not said.out
 
 
 def test_every_command_has_a_help(capsys):

@@ -202,6 +202,13 @@ def test_the_control_tokens_of_a_conversation_are_those_of_an_innocent_one(style
     assert len(rendered.tokens) == len(rendered.trainable)
 
 
+def test_a_piece_of_a_control_token_is_not_taken_for_the_templates_own():
+    tokenizer = ours("thinking")
+    for contents in (("<|im_", "</think>"), ("<|im_", "a</think>b"), ("im_start", "</think>"), ("|>", "</think>")):
+        frame = [token for token in render(Conversation.of(*contents), tokenizer).tokens if token in (419, 420)]
+        assert frame == [419, 420, 419, 420], contents
+
+
 def test_contents_that_would_join_to_a_control_token_do_not():
     base = ours("chatml")
     joining = ChatTemplate(

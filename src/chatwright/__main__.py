@@ -211,11 +211,11 @@ def backup_command(arguments: list[str]) -> None:
 
 
 def stage_command(name: str, arguments: list[str]) -> None:
-    import tyro
+    from chatwright.arguments import settings_from
 
     entry = STAGES[name]
     summary = f"{entry.help[0].upper()}{entry.help[1:]}. Run it again with the same settings to go on."
-    config = tyro.cli(entry.config_class(), args=arguments, prog=f"chatwright {name}", description=summary)
+    config = settings_from(entry.config_class(), arguments, command=name, description=summary)
     print(entry.run(config))
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 
-import tyro
-
+from chatwright.arguments import settings_from
 from chatwright.disk import to_json
 from chatwright.scaling.history import as_dicts, history_page
 from chatwright.scaling.page import show
@@ -30,10 +29,10 @@ def run(arguments: list[str]) -> None:
     if "--devices" in given:
         show(devices_page())
         return
-    question = tyro.cli(
+    question = settings_from(
         Question,
-        args=[_written_out(argument) for argument in given],
-        prog="chatwright plan",
+        [_written_out(argument) for argument in given],
+        command="plan",
         description=(
             "What a model takes to train and to use: FLOPs, days, memory, energy, money. Pure arithmetic. "
             "Also: --json prints all of it as JSON, --devices the table of devices, --history published models."

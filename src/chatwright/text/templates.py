@@ -193,7 +193,8 @@ class ChatTemplate:
             content = message["content"].translate(_UNMARKED)
             marked.append({**message, "content": re.sub(typed, f"{_OPEN}\\g<0>{_CLOSE}", content)})
         text = self.text(marked, answer=answer)
-        contents = _contents(text, marked)
+        frame = [found.span() for found in re.finditer(f"{_OPEN}(?:{hidden}){_CLOSE}|({hidden})", text) if found[1]]
+        contents = _contents(text, marked, frame)
         parts: list[Part] = []
         done = 0
         for found in re.finditer(f"{_OPEN}({names}){_CLOSE}|[{_OPEN}{_CLOSE}]", text):
@@ -209,12 +210,19 @@ def _one_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name)))) or "(?!)"
 
 
-def _contents(text: str, messages: Sequence[Mapping[str, str]]) -> list[tuple[int, int, bool]]:
-    """Where the contents stand that a template wrote as they are: (start, end, whether the assistant's), in order."""
+def _contents(
+    text: str, messages: Sequence[Mapping[str, str]], frame: Sequence[tuple[int, int]]
+) -> list[tuple[int, int, bool]]:
+    """Where the contents stand that a template wrote as they are: (start, end, whether the assistant's), in order.
+
+    They are outside of `frame`, the template's own control tokens: "<|im_" is looked for beside "<|im_start|>".
+    """
     found, done = [], 0
     for message in messages:
         core = message["content"].strip()
         start = text.find(core, done) if core else -1
+        while start >= 0 and any(first < start + len(core) and start < last for first, last in frame):
+            start = text.find(core, start + 1)
         if start >= 0:
             done = start + len(core)
             found.append((start, done, message["role"] == "assistant"))
