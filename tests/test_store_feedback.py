@@ -95,6 +95,8 @@ def test_a_chosen_draft_is_ranked_before_the_others_and_opens(store, ada):
     assert store.chats.get(ada, chat).tip_id == answers[1]
     store.judging.choose(ada, chat, answers[0], answers)
     assert [row.content["ranks"] for row in store.feedback.rows(kinds=["choice"])] == [[1, 2, 2]]
+    chat, answers = chat_with_drafts(store, ada, "A fox.", "A wolf.", "A fox.", consent=True)
+    assert store.judging.choose(ada, chat, answers[2], answers).content["ranks"] == [1, 2, 1], "one text, one rank"
     for among in ([answers[0]], [answers[1], answers[2]], [answers[0], answers[0]]):
         with pytest.raises(InputError, match="2 to 4 answers"):
             store.judging.choose(ada, chat, answers[0], among)

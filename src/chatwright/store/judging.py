@@ -133,17 +133,20 @@ class Judging:
         drafts = [_answer(tree, message_id) for message_id in dict.fromkeys(among)]
         if len(drafts) not in DRAFTS or chosen_id not in among or len({draft.parent_id for draft in drafts}) != 1:
             raise InputError("choose one of 2 to 4 answers to the same question")
+        chosen = next(draft for draft in drafts if draft.id == chosen_id)
         content = {
             "prompt": prompt_of(chat, tree, drafts[0]),
             "answers": [draft.content for draft in drafts],
-            "ranks": [1 if draft.id == chosen_id else 2 for draft in drafts],
+            "ranks": [
+                1 if draft.content == chosen.content else 2 for draft in drafts
+            ],  # one text is not better than itself
             "models": [draft.model for draft in drafts],
         }
         row = NewRow(
             kind="choice",
             origin="chat",
             content=content,
-            model=next(draft.model for draft in drafts if draft.id == chosen_id),
+            model=chosen.model,
             consent=chat.consent if consent is None else consent,
             chat_id=chat_id,
             message_id=chosen_id,
