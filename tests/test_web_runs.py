@@ -70,7 +70,7 @@ def test_training_says_plainly_what_there_is_before_it_starts(site: Site) -> Non
     assert "312 of some 2,000 comparisons" in text and "62.0 % of pairs it had not seen" in text
     assert "55.0 % – 69.0 %" in text and "20 of 60 rankings are by a simulated labeler" in text
     expect(plainly).to_contain_text("12 rankings are left out")
-    page.get_by_text("Whose rankings: 2 people").click()
+    page.get_by_text("Whose rankings (2)").click()
     expect(plainly.get_by_role("listitem").last).to_contain_text("20 − 12")
     page.get_by_label("Also the 20 simulated rankings").uncheck()
     page.get_by_text("Settings", exact=True).click()

@@ -266,7 +266,7 @@ const words = dictionary(
     simulatedLine: "{count} von {all} Ordnungen stammen von einem simulierten Urteilenden, nicht von Menschen.",
     madeFrom: "Entstanden aus",
     leftOutLine: "{count} Reihenfolgen bleiben draußen, weil eine Person nicht zu viele geben darf.",
-    contributors: "Wessen Reihenfolgen: {count} Personen",
+    contributors: "Wessen Reihenfolgen ({count})",
     fromFiles: "aus Dateien",
     waitingLine: "{count} Zeilen warten auf Freigabe; aus ihnen wird nicht gelernt.",
     reached: "Das letzte Belohnungsmodell ({run}) stimmte bei {accuracy} der ungesehenen Paare mit den Ordnungen überein (95-%-Intervall {interval}).",
