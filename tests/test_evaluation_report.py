@@ -238,6 +238,7 @@ def test_every_curve_of_every_stage_is_drawn_in_the_colours_of_the_page(page):
     assert 'name="viewport"' in page
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(tmp_path):
     run = whole_run(tmp_path / "run")
     assert page_of(run) == page_of(run)

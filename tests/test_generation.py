@@ -53,6 +53,7 @@ def chi_square(tokens, chances):
 LOGITS = [1.0, -0.5, 2.0, 0.3, -2.0, 0.0, 1.5, -1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_samples_have_the_frequencies_of_the_softmax(temperature):
     tokens, logps = drawn(LOGITS, Sampling(temperature=temperature))

@@ -147,6 +147,7 @@ def test_the_policy_it_began_from_and_the_reward_model_are_left_as_they_were(giv
     load_scalar_model(out / "value", world=world_of())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(given_files, tmp_path):
     hashes = [
         sha256_of(ppo(config_of(given_files, tmp_path / name, iterations=2, seed=seed)) / "model/weights.safetensors")

@@ -167,6 +167,7 @@ def test_people_take_their_data_along_and_leave(remote: Site) -> None:
     assert all(person.name != "Bo" for person in remote.store.people.all())
 
 
+@pytest.mark.slow
 def test_what_an_admin_exports_for_others_holds_only_chats_that_they_share(remote: Site) -> None:
     admin, client = remote.person("admin"), remote.person("chatter", "Bo")
     for title in ("private", "public"):
