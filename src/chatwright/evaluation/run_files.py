@@ -74,10 +74,10 @@ def read_run(folder: Path) -> Run:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the folder that `chatwright run ... --out` wrote")
-    stages = [_stage(path) for path in sorted(folder.iterdir()) if "@" not in path.name and _is_stage(path)]
+    stages = [stage_record(path) for path in sorted(folder.iterdir()) if "@" not in path.name and _is_stage(path)]
     if not stages:
         raise InputError(f"{folder} holds no stage folder; give the folder that `chatwright run ... --out` wrote")
-    stages.sort(key=lambda stage: (str(stage.origin.get("started_at", "~")), _rank(stage.kind), stage.name))
+    stages.sort(key=stage_order)
     return Run(folder, tuple(stages), json_or_nothing(folder / "summary.json"))
 
 
@@ -85,11 +85,14 @@ def _is_stage(path: Path) -> bool:
     return path.is_dir() and ((path / "origin.json").is_file() or (path / "receipt.json").is_file())
 
 
-def _rank(kind: str) -> int:
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+def stage_order(stage: StageRecord) -> tuple[str, int, str]:
+    """Stages in the order they were started; what has no time comes last, by kind."""
+    rank = KINDS.index(stage.kind) if stage.kind in KINDS else len(KINDS)
+    return str(stage.origin.get("started_at", "~")), rank, stage.name
 
 
-def _stage(folder: Path) -> StageRecord:
+def stage_record(folder: Path, *, with_metrics: bool = True) -> StageRecord:
+    """What a stage's folder tells, complete or not; without its metrics, which may be long, where nobody draws them."""
     origin = json_or_nothing(folder / "origin.json")
     return StageRecord(
         name=folder.name,
@@ -99,7 +102,7 @@ def _stage(folder: Path) -> StageRecord:
         config=json_or_nothing(folder / "config.json"),
         origin=origin,
         receipt=json_or_nothing(folder / "receipt.json"),
-        metrics=tuple(_lines(folder / "metrics.jsonl")),
+        metrics=tuple(_lines(folder / "metrics.jsonl")) if with_metrics else (),
     )
 
 

@@ -5,7 +5,7 @@ In: a matrix [N, K].  Out: a module that multiplies rows by it, with a scale for
 Every row of the input gets a scale of its own too and is multiplied in integers (VNNI), as llama.cpp does for Q8_0.
 Up to `FEW_ROWS` rows FBGEMM reads the weights fastest, and for one it rounds the input in the same call; for more
 oneDNN is faster, so the weights lie in memory twice, as each of them wants. PyTorch's weight-only kernel
-(`_weight_int8pack_mm`) keeps bfloat16 inputs, but takes twice as long as FBGEMM for one row and five times for 32.
+(`_weight_int8pack_mm`) keeps bfloat16 inputs, but takes longer than FBGEMM for one row, and far longer for 32.
 Sums of integers are exact: a row's result does not depend on the rows beside it, if there are any.
 """
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from chatwright.disk import json_or_nothing
 from chatwright.errors import NotFoundError
-from chatwright.evaluation.run_files import KINDS, StageRecord
+from chatwright.evaluation.run_files import StageRecord, stage_order, stage_record
 from chatwright.folders import HOLDER
 
 __all__ = ["Lines", "RunFolder", "RunFolders", "is_alive", "lineage", "new_lines", "state_of"]
@@ -34,8 +34,8 @@ class RunFolder:
     @property
     def stages(self) -> tuple[StageRecord, ...]:
         """Stages in the order in which they were started, without their metrics: those are read as they grow."""
-        found = [_record(path) for path in sorted(self.folder.iterdir()) if _is_stage(path)]
-        return tuple(sorted(found, key=lambda stage: (str(stage.origin.get("started_at", "~")), _rank(stage.kind))))
+        paths = [path for path in sorted(self.folder.iterdir()) if _is_stage(path)]
+        return tuple(sorted((stage_record(path, with_metrics=False) for path in paths), key=stage_order))
 
     def stage(self, name: str) -> StageRecord:
         """Raises NotFoundError if the run has no such stage."""
@@ -195,23 +195,6 @@ def _holds_stages(path: Path) -> bool:
 
 def _is_stage(path: Path) -> bool:
     return "@" not in path.name and (path / "origin.json").is_file()
-
-
-def _rank(kind: str) -> int:
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
-
-
-def _record(folder: Path) -> StageRecord:
-    origin = json_or_nothing(folder / "origin.json")
-    return StageRecord(
-        name=folder.name,
-        kind=str(origin.get("stage") or folder.name),
-        folder=folder,
-        complete=(folder / "done.json").is_file(),
-        config=json_or_nothing(folder / "config.json"),
-        origin=origin,
-        receipt=json_or_nothing(folder / "receipt.json"),
-    )
 
 
 def _began(run: Path) -> float:

@@ -37,25 +37,36 @@ interface Props {
   onSaved: () => void;
 }
 
-function Retention({ settings, onSaved }: Props) {
-  const [keeps, setKeeps] = useState(settings.retention_days === null);
-  const [days, setDays] = useState(String(settings.retention_days ?? 90));
+interface LimitProps {
+  /** What is limited. */
+  label: string;
+  hint: string;
+  without: string;
+  within: string;
+  unit: string;
+  /** Null: no limit. */
+  given: number | null;
+  usual: number;
+  most?: number;
+  save: (limit: number | null) => Promise<boolean>;
+  onSaved: () => void;
+}
+
+/** One number, or none: saved at once, unless `save` says that it was not wanted after all. */
+function Limit({ label, hint, without, within, unit, given, usual, most, save, onSaved }: LimitProps) {
+  const [isOff, setOff] = useState(given === null);
+  const [amount, setAmount] = useState(String(given ?? usual));
   const [isBusy, work] = useWork();
-  const submit = async () => {
-    const retention_days = keeps ? null : Number(days);
-    const isShorter = retention_days !== null && retention_days < (settings.retention_days ?? Infinity);
-    const question = { title: say("retentionTitle", { days: retention_days ?? 0 }), text: say("retentionText"), action: say("save") };
-    if (isShorter && !(await sure(question))) return;
-    await work(async () => {
-      await office.changeSettings({ retention_days });
+  const submit = () =>
+    work(async () => {
+      if (!(await save(isOff ? null : Number(amount)))) return;
       notify(say("saved"));
       onSaved();
     });
-  };
   return (
-    <section class="card box" aria-label={say("retention")}>
-      <h2>{say("retention")}</h2>
-      <p class="hint">{say("retentionMore")}</p>
+    <section class="card box" aria-label={label}>
+      <h2>{label}</h2>
+      <p class="hint">{hint}</p>
       <form
         class="form"
         onSubmit={(event) => {
@@ -64,17 +75,17 @@ function Retention({ settings, onSaved }: Props) {
         }}
       >
         <label class="check">
-          <input type="radio" name="keeps" checked={keeps} onChange={() => setKeeps(true)} />
-          <span class="plain-text">{say("keepAll")}</span>
+          <input type="radio" name={label} checked={isOff} onChange={() => setOff(true)} />
+          <span class="plain-text">{without}</span>
         </label>
         <label class="check">
-          <input type="radio" name="keeps" checked={!keeps} onChange={() => setKeeps(false)} />
-          <span class="plain-text">{say("deleteAfter")}</span>
+          <input type="radio" name={label} checked={!isOff} onChange={() => setOff(false)} />
+          <span class="plain-text">{within}</span>
         </label>
-        {!keeps && (
+        {!isOff && (
           <label>
-            <span>{say("retentionDays")}</span>
-            <input type="number" min={1} step={1} required value={days} onInput={(event) => setDays(event.currentTarget.value)} />
+            <span>{unit}</span>
+            <input type="number" min={1} max={most} step={1} required value={amount} onInput={(event) => setAmount(event.currentTarget.value)} />
           </label>
         )}
         <div class="row">
@@ -84,6 +95,29 @@ function Retention({ settings, onSaved }: Props) {
         </div>
       </form>
     </section>
+  );
+}
+
+function Retention({ settings, onSaved }: Props) {
+  const save = async (days: number | null) => {
+    const isShorter = days !== null && days < (settings.retention_days ?? Infinity);
+    const question = { title: say("retentionTitle", { days: days ?? 0 }), text: say("retentionText"), action: say("save") };
+    if (isShorter && !(await sure(question))) return false;
+    await office.changeSettings({ retention_days: days });
+    return true;
+  };
+  return (
+    <Limit
+      label={say("retention")}
+      hint={say("retentionMore")}
+      without={say("keepAll")}
+      within={say("deleteAfter")}
+      unit={say("retentionDays")}
+      given={settings.retention_days}
+      usual={90}
+      save={save}
+      onSaved={onSaved}
+    />
   );
 }
 
@@ -154,55 +188,23 @@ function TrainingCaps({ settings, onSaved }: Props) {
 }
 
 function Share({ settings, onSaved }: Props) {
-  const [isOff, setOff] = useState(settings.training_share === null);
-  const [percents, setPercents] = useState(String(Math.round((settings.training_share ?? 0.25) * 100)));
-  const [isBusy, work] = useWork();
-  const submit = () =>
-    work(async () => {
-      await office.changeSettings({ training_share: isOff ? null : Number(percents) / 100 });
-      notify(say("saved"));
-      onSaved();
-    });
+  const share = settings.training_share;
   return (
-    <section class="card box" aria-label={say("share")}>
-      <h2>{say("share")}</h2>
-      <p class="hint">{say("shareMore")}</p>
-      <form
-        class="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <label class="check">
-          <input type="radio" name="share" checked={isOff} onChange={() => setOff(true)} />
-          <span class="plain-text">{say("noLimit")}</span>
-        </label>
-        <label class="check">
-          <input type="radio" name="share" checked={!isOff} onChange={() => setOff(false)} />
-          <span class="plain-text">{say("shareAtMost")}</span>
-        </label>
-        {!isOff && (
-          <label>
-            <span>{say("sharePercent")}</span>
-            <input
-              type="number"
-              min={1}
-              max={100}
-              step={1}
-              required
-              value={percents}
-              onInput={(event) => setPercents(event.currentTarget.value)}
-            />
-          </label>
-        )}
-        <div class="row">
-          <button type="submit" class="primary" disabled={isBusy}>
-            {say("save")}
-          </button>
-        </div>
-      </form>
-    </section>
+    <Limit
+      label={say("share")}
+      hint={say("shareMore")}
+      without={say("noLimit")}
+      within={say("shareAtMost")}
+      unit={say("sharePercent")}
+      given={share === null ? null : Math.round(share * 100)}
+      usual={25}
+      most={100}
+      save={async (percents) => {
+        await office.changeSettings({ training_share: percents === null ? null : percents / 100 });
+        return true;
+      }}
+      onSaved={onSaved}
+    />
   );
 }
 
