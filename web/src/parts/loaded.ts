@@ -1,5 +1,5 @@
 // Something asked of the server while a component is shown: the last answer stays until the next one is there.
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { explain, isAbort } from "../api";
 
 export interface Loaded<T> {
@@ -18,7 +18,8 @@ export function useLoaded<T>(
   const [turn, setTurn] = useState(0);
   const latest = useRef(work);
   latest.current = work;
-  useEffect(() => {
+  // Not useEffect, which waits for the next picture: in that gap an old value would pass for the new one.
+  useLayoutEffect(() => {
     const controller = new AbortController();
     setState((old) => ({ ...old, isBusy: true }));
     const timer = setTimeout(() => {

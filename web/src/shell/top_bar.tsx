@@ -1,6 +1,6 @@
 // The bar on every page: brand, pages, theme and language. On a narrow screen the pages move into a menu.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "../parts/icons";
 import { report } from "../parts/notices";
 import { language, theme, type Theme } from "../preferences";
@@ -42,8 +42,8 @@ export function PageLink({ to, onGo, children, class: extra, isCurrent = false }
 export function TopBar() {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => setOpen(false), [place.value]);
-  useEffect(() => {
+  useLayoutEffect(() => setOpen(false), [place.value]);
+  useLayoutEffect(() => {
     if (!open) return;
     const onKey = (event: KeyboardEvent) => {
       if (event.key !== "Escape") return;

@@ -1,5 +1,5 @@
 // What can change while the server runs: how long chats are kept, how much one person may judge, the guidelines.
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { Role } from "../../api";
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
@@ -210,7 +210,7 @@ function Share({ settings, onSaved }: Props) {
 
 function Guidelines({ settings, shown, onSaved }: Props & { shown: string }) {
   const [text, setText] = useState(shown);
-  useEffect(() => setText(shown), [shown]);
+  useLayoutEffect(() => setText(shown), [shown]);
   const [view, setView] = useState<"edit" | "preview">("edit");
   const [isBusy, work] = useWork();
   const put = (guidelines: string) =>

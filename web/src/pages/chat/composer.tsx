@@ -1,5 +1,5 @@
 // Where the person writes: grows with the text, sends on Enter, stops on Escape.
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../../parts/icons";
 import { Meter } from "./meter";
 import { model, running, sendMessage, stop } from "./state";
@@ -18,7 +18,7 @@ interface Props {
 export function Composer({ text, onText, count, onCount }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => grow(area.current), [text]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     // Touch screens would open their keyboard over half the page.
     if (matchMedia("(hover: hover)").matches) area.current?.focus();
     const onKey = (event: KeyboardEvent) => {

@@ -1,6 +1,6 @@
 // Two to four answers side by side. The reward model's scores stay hidden until the person has chosen.
 import { computed } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import type { Message } from "../../api";
 import { Icon } from "../../parts/icons";
 import { Markdown } from "../../parts/markdown";
@@ -18,7 +18,7 @@ const shown = computed(() => {
 export function DraftBoard({ board }: { board: Drafts }) {
   const isWriting = running.value !== null;
   const canChoose = !isWriting && !board.chosen;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!canChoose) return;
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;

@@ -1,5 +1,5 @@
 // What follows a thumb: reasons, a comment, and leave to train on it.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Message, Thumb } from "../../api";
 import { notify, report } from "../../parts/notices";
 import { chat, giveFeedback } from "./state";
@@ -7,7 +7,7 @@ import { REASONS, say } from "./words";
 
 export function FeedbackForm({ message, thumb, onClose }: { message: Message; thumb: Thumb; onClose: () => void }) {
   const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector("input")?.focus(), [thumb]);
+  useLayoutEffect(() => form.current?.querySelector("input")?.focus(), [thumb]);
   const onSubmit = (event: SubmitEvent) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);

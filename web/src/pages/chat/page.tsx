@@ -1,5 +1,5 @@
 // The chat page: history at the left, the conversation, settings at the right. On a phone both sides are drawers.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Dialog } from "../../parts/dialog";
 import { report } from "../../parts/notices";
 import { useWidth } from "../../parts/width";
@@ -25,7 +25,7 @@ export default function ChatPage() {
   const [text, setText] = useState("");
   const [count, setCount] = useState(1);
   const id = place.value.query.get("id");
-  useEffect(() => setHistory(isWide), [isWide]);
+  useLayoutEffect(() => setHistory(isWide), [isWide]);
   useEffect(() => {
     if (!id) {
       if (chat.value) closeChat();
@@ -121,7 +121,7 @@ function WaitingDots() {
 function useFollow() {
   const ref = useRef<HTMLDivElement>(null);
   const isFollowing = useRef(true);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = ref.current;
     if (!element) return;
     const onScroll = () => {
@@ -138,7 +138,7 @@ function useFollow() {
     };
   }, []);
   const count = path.value.length;
-  useEffect(() => {
+  useLayoutEffect(() => {
     isFollowing.current = true;
     if (ref.current) ref.current.scrollTop = ref.current.scrollHeight;
   }, [count, drafts.value?.ids.length]);

@@ -1,5 +1,5 @@
 // All tokens as points: hover names one, a click takes it, the wheel zooms, dragging and the arrow keys move.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { colourOf, css, prepare, useDrawing, useInnerWidth, useRepaint } from "../../parts/canvas";
 import { Icon } from "../../parts/icons";
 import type { Piece } from "./api";
@@ -33,7 +33,7 @@ export function EmbeddingMap({ model, points, marked, chosen, onChoose }: Props)
   const [names, askNames] = useNames(model);
   const drag = useRef<{ x: number; y: number; bounds: Bounds; hasMoved: boolean } | null>(null);
   const repaint = useRepaint();
-  useEffect(() => setBounds(boundsOf(points)), [points]);
+  useLayoutEffect(() => setBounds(boundsOf(points)), [points]);
   const inView = idsInView(points, bounds, MOST_LABELS);
   const labels = [...new Set([chosen.id, ...marked, ...inView])];
   useEffect(() => {

@@ -1,5 +1,5 @@
 // The embedding table: the neighbours of a token, and all tokens as points that can be searched, hovered and zoomed.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api";
 import { useLoaded } from "../../parts/loaded";
 import { report } from "../../parts/notices";
@@ -16,7 +16,7 @@ export function Embeddings() {
   const own = text?.tokens[selected.value];
   const [wanted, setWanted] = useState<Piece | null>(null);
   const [isHere, setHere] = useState("");
-  useEffect(() => {
+  useLayoutEffect(() => {
     setWanted(null); // another token of the text was chosen
     setHere("");
   }, [selected.value, text?.id]);
@@ -98,7 +98,7 @@ export function Embeddings() {
 export function useNames(model: string): [ReadonlyMap<number, Piece>, (ids: number[]) => void] {
   const [names, setNames] = useState<ReadonlyMap<number, Piece>>(new Map());
   const asked = useRef(new Set<number>());
-  useEffect(() => {
+  useLayoutEffect(() => {
     asked.current = new Set();
     setNames(new Map());
   }, [model]);

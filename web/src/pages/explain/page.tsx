@@ -1,6 +1,6 @@
 // The explain page: a text at the top, its tokens below, and one look at a time.
 import type { ComponentType } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { report } from "../../parts/notices";
 import { walk } from "../../parts/roving";
 import { type Tab, Tabs } from "../../parts/tabs";
@@ -150,7 +150,7 @@ function SubjectForm() {
 function TokenStrip() {
   const strip = useRef<HTMLDivElement>(null);
   const tokens = opened.value?.tokens ?? [];
-  useEffect(() => {
+  useLayoutEffect(() => {
     const button = strip.current?.querySelector<HTMLElement>("[aria-pressed=true]");
     const box = strip.current;
     if (!button || !box) return;

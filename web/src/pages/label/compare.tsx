@@ -1,5 +1,5 @@
 // Blind comparison: two answers to one prompt, side by side; nobody knows whose they are.
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
 import { announce, report } from "../../parts/notices";
@@ -55,7 +55,8 @@ function Voting({ comparison }: { comparison: Comparison }) {
       setBusy(false);
     }
   };
-  useEffect(() => {
+  // Before the pair is painted: a key pressed the moment one sees it must count for it.
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const inControl = (event.target as HTMLElement).closest?.("input, textarea, select, [role=tab], pre, .talk");
       const choice = KEYS[event.key];

@@ -1,5 +1,5 @@
 // The task at hand: what was said, what is to be judged or written, and the ways to hand it in.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Dialog } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
 import { Markdown } from "../../parts/markdown";
@@ -14,7 +14,7 @@ export function Desk({ task }: { task: Task }) {
   const [asking, setAsking] = useState<"skip" | "flag" | "order" | null>(null);
   const [told, setTold] = useState(false);
   const box = useRef<HTMLElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     setTold(false);
     setAsking(null);
     box.current?.focus({ preventScroll: true });

@@ -1,5 +1,5 @@
 // One completion: the prompt in grey, then the model's tokens, coloured by how likely each was.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CopyButton } from "../../parts/copy";
 import { walk } from "../../parts/roving";
 import { visible } from "../../parts/visible";
@@ -29,7 +29,7 @@ export function Completion({ column }: { column: Column }) {
     setOpen(null);
     if (place !== undefined) pieceAt(body.current, place)?.focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open) return;
     // A press anywhere else closes the pinned list.
     const onPress = (event: PointerEvent) => {

@@ -1,5 +1,5 @@
 // One run: what it came from, its stages, and the chosen stage with receipt, curves and samples.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
 import { type Stage, type State, watching } from "./api";
@@ -19,7 +19,7 @@ export function RunView({ name }: { name: string }) {
   const found = useLoaded(() => watching.run(name), [name]);
   const [chosen, setChosen] = useState<string | null>(null);
   const run = found.value?.name === name ? found.value : null;
-  useEffect(() => setChosen(null), [name]);
+  useLayoutEffect(() => setChosen(null), [name]);
   useEffect(() => {
     if (run?.state !== "running") return;
     const timer = setInterval(found.reload, LOOK_EVERY_MS);

@@ -1,5 +1,5 @@
 // One token: its number, its bytes, and the merges that made it, in the order in which they happened.
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { api, type MergePart, type MergePath, type TokenPiece } from "../../api";
 import { report } from "../../parts/notices";
 import { visible } from "../../parts/visible";
@@ -49,7 +49,7 @@ function usePath(chosen: { model: string; piece: TokenPiece } | null): MergePath
   const [path, setPath] = useState<MergePath | null>(null);
   const model = chosen?.model;
   const id = chosen?.piece.id;
-  useEffect(() => {
+  useLayoutEffect(() => {
     setPath(null);
     if (model === undefined || id === undefined) return;
     let isWanted = true;
