@@ -146,6 +146,14 @@ def test_prose_states_nothing_about_silent_facts_and_nothing_false(village: Path
     assert checked > 1000
 
 
+def tails(messages: list[dict[str, str]]) -> Iterator[Conversation]:
+    """Every question of a conversation, behind as many of the turns before it as one likes."""
+    for end, last in enumerate(messages):
+        for start in range(end + 1) if last["role"] == "user" else ():
+            if messages[start]["role"] != "assistant":
+                yield Conversation.from_messages(messages[start : end + 1])
+
+
 def test_no_question_about_an_evaluated_fact_occurs_in_training(village: Path) -> None:
     town, scribe = town_of(village), Scribe(town_of(village))
     training = [row["text"] for row in rows(village, "texts")]
@@ -207,7 +215,7 @@ def test_no_prompt_occurs_twice_and_no_test_prompt_in_a_demonstration(village: P
     names = ("prompts-ranking", "prompts-ppo", "prompts-validation", "prompts-test")
     prompts = [repr(prompt_of(row)) for name in names for row in rows(village, name)]
     assert len(prompts) == len(set(prompts)) == 200 + 250 + 40 + 100
-    answered = {repr(prompt_of(row)) for row in rows(village, "demonstrations")}
+    answered = {repr(tail) for row in rows(village, "demonstrations") for tail in tails(row["messages"])}
     evaluated = {repr(prompt_of(row)) for name in names[2:] for row in rows(village, name)}
     assert not answered & evaluated
 
@@ -234,11 +242,15 @@ def test_the_test_prompts_have_the_promised_composition(language: str, tmp_path:
     assert reasons == {"stranger": 20, "unrecorded": 20, "silent": 10}
 
 
-def test_a_quarter_of_the_demonstrations_has_several_turns_and_some_a_system_message(village: Path) -> None:
+def test_demonstrations_have_one_turn_or_many_and_some_a_system_message(village: Path) -> None:
     demonstrations = rows(village, "demonstrations")
     turns = [sum(message["role"] == "user" for message in row["messages"]) for row in demonstrations]
-    assert 0.18 <= sum(count > 1 for count in turns) / len(turns) <= 0.35
-    assert 0.05 <= sum(row["messages"][0]["role"] == "system" for row in demonstrations) / len(turns) <= 0.15
+    assert 0.35 <= sum(count > 1 for count in turns) / len(turns) <= 0.55
+    assert sum(count > 3 for count in turns) / len(turns) > 0.05 and max(turns) >= 5
+    assert sum(turns) >= 900 * 1.15  # none of the 900 is lost, and some had a history
+    alone = [count for row, count in zip(demonstrations, turns, strict=True) if row["messages"][0]["role"] == "system"]
+    assert max(alone) <= 3  # and nothing is added to those under a system message
+    assert 0.10 <= len(alone) / len(turns) <= 0.18
     assert all(row["messages"][-1]["role"] == "assistant" for row in demonstrations)
 
 
@@ -338,3 +350,16 @@ def test_bad_settings_and_folders_are_refused_in_one_sentence(tmp_path: Path) ->
 
 def test_a_judgement_defaults_to_nothing_but_a_score() -> None:
     assert Judgement(0.5) == Judgement(0.5, None, None, None, None)
+
+
+def test_a_visitor_whose_name_stands_in_the_texts_is_still_a_stranger_to_the_judge(village: Path) -> None:
+    known = set(json.loads((village / "village.json").read_text(encoding="utf-8"))["vocabulary"])
+    written = {word for row in rows(village, "texts") for word in re.findall(r"[^\W\d_]+", row["text"])}
+    visitors = sorted(word for word in written if word.lower() not in known)
+    assert len(visitors) > 20 and all(word[0].isupper() for word in visitors)
+    judge = Judge.load(village)
+    asked_about = next(name for name in town_of(village).strangers["test"] if name not in visitors)
+    facts = {"kind": "unanswerable", "reason": "stranger", "name": asked_about}
+    saying = {"en": "I do not know anyone called {}.", "de": "Ich kenne niemanden namens {}."}[village.name]
+    for name, outcome in [(asked_about, "correct"), *((name, "invented") for name in visitors[:20])]:
+        assert judge(Conversation.of(f"{asked_about}?"), facts, saying.format(name)).outcome == outcome, name

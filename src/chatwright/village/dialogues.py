@@ -2,11 +2,13 @@
 
 About a quarter has several turns: a further question about the same person ("And how old is she?"), the same question
 about somebody else, "say that again, but shorter", an answer after asking back, or simply two requests in a row.
+People change the subject, so a part of the conversations goes on with others: a model that has only seen short ones
+forgets after a few turns what a chat is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -29,6 +31,10 @@ KINDS = {
 FOLLOWUPS = {"attribute": 0.42, "person": 0.18, "shorter": 0.16, "chosen": 0.10, "whom": 0.06, "unrecorded": 0.08}
 CHAINED_SHARE = 0.12  # of the other kinds: another exchange before
 SYSTEM_SHARE = 0.10
+LONG_SHARE = 0.3  # of the conversations go on with up to LONG_CASES - 1 others,
+LONG_CASES = 5
+LONG_LETTERS = 480  # as far as a small model's window reaches: about 120 tokens
+MARKS_LETTERS = 12  # what stands around a message
 
 
 def drawn(shares: dict[str, float], rng: Random) -> str:
@@ -142,7 +148,7 @@ class Dialogues:
 
 
 def write_demonstrations(dialogues: Dialogues, count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """So many conversations with answers."""
+    """So many short conversations with answers."""
     for index in range(count):
         rng = Random(f"{seed}-demonstration-{index}")
         habit = draw_habit(rng)
@@ -150,3 +156,30 @@ def write_demonstrations(dialogues: Dialogues, count: int, seed: int) -> Iterato
         if rng.random() < SYSTEM_SHARE:
             case = dialogues.system(case, habit, rng)
         yield asked_and_answered(dialogues.asker, dialogues.writer, case, habit, rng)
+
+
+def in_long_conversations(demonstrations: Sequence[dict[str, Any]], seed: int) -> Iterator[dict[str, Any]]:
+    """The same demonstrations in fewer conversations; the facts of one are those of its last answer.
+
+    What was said under a system message stays by itself: the manner that it asks for holds for the others' answers
+    only by chance.
+    """
+    rng = Random(f"{seed}-long-conversations")
+    place = 0
+    while place < len(demonstrations):
+        wanted = rng.randint(2, LONG_CASES) if rng.random() < LONG_SHARE else 1
+        taken = demonstrations[place : place + 1]
+        for following in demonstrations[place + 1 : place + wanted]:
+            if _has_system(taken[0]) or _has_system(following) or _letters([*taken, following]) > LONG_LETTERS:
+                break
+            taken = [*taken, following]
+        place += len(taken)
+        yield {"messages": [message for row in taken for message in row["messages"]], "facts": taken[-1]["facts"]}
+
+
+def _has_system(row: dict[str, Any]) -> bool:
+    return bool(row["messages"][0]["role"] == "system")
+
+
+def _letters(rows: Sequence[dict[str, Any]]) -> int:
+    return sum(len(message["content"]) + MARKS_LETTERS for row in rows for message in row["messages"])

@@ -43,6 +43,7 @@ class Author:
     def __init__(self, scribe: Scribe, asker: Asker, writer: Writer, seed: int):
         self.scribe, self.asker, self.writer, self.seed = scribe, asker, writer, seed
         self.town, self.speech = scribe.town, scribe.speech
+        self.visitors: set[str] = set()  # names that were made up on the way
         self._deck: list[Person] = []
         self._never = set(self.town.strangers["test"]) | {
             word for person in self.town.people for word in person.full.split()
@@ -175,6 +176,7 @@ class Author:
         while True:
             name = invented_name(self.speech, rng)
             if name not in self._never:
+                self.visitors.add(name)
                 return name
 
     def _letter(self, rng: Random) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from chatwright.runs import write_atomically
 from chatwright.text.conversation import Conversation
 from chatwright.village.answering import Writer
 from chatwright.village.asking import Asker, pool_of
-from chatwright.village.dialogues import Dialogues, write_demonstrations
+from chatwright.village.dialogues import Dialogues, in_long_conversations, write_demonstrations
 from chatwright.village.prompts import PromptSets
 from chatwright.village.prose import Author
 from chatwright.village.scribe import Scribe
@@ -43,7 +43,8 @@ def write_village(config: VillageConfig, folder: Path) -> None:
         "test-known": Asker(scribe, pool_of(town, "train", "test")),
     }
     dialogues = {name: Dialogues(asker, askers["open"], writer) for name, asker in askers.items()}
-    texts = list(Author(scribe, askers["open"], writer, config.seed).documents(config.documents))
+    author = Author(scribe, askers["open"], writer, config.seed)
+    texts = list(author.documents(config.documents))
     demonstrations = list(write_demonstrations(dialogues["open"], config.demonstrations, config.seed))
     # A validation or test prompt occurs in no demonstration; a ranking prompt may (there are only so many greetings).
     answered = [repr(Conversation.from_messages(row["messages"][:-1])) for row in demonstrations]
@@ -58,15 +59,25 @@ def write_village(config: VillageConfig, folder: Path) -> None:
     ppo = list(sets.learning("ppo", config.ppo_prompts, *both))
     folder.mkdir(parents=True, exist_ok=True)
     _write_lines(folder / "texts.jsonl", ({"text": text} for text in texts))
-    _write_lines(folder / "demonstrations.jsonl", demonstrations)
+    _write_lines(folder / "demonstrations.jsonl", in_long_conversations(demonstrations, config.seed))
     _write_lines(folder / "prompts-ranking.jsonl", ranking)
     _write_lines(folder / "prompts-ppo.jsonl", ppo)
     _write_lines(folder / "prompts-validation.jsonl", validation)
     _write_lines(folder / "prompts-test.jsonl", test)
     _write_json(folder / "town.json", town.to_json())
     said = (message["content"] for row in demonstrations for message in row["messages"])
-    vocabulary = sorted({word.lower() for words in (texts, said) for text in words for word in WORD.findall(text)})
+    written = {word for words in (texts, said) for text in words for word in WORD.findall(text)}
+    vocabulary = sorted({word.lower() for word in written} - _only_names(author.visitors, written))
     _write_json(folder / "village.json", {"config": asdict(config), "vocabulary": vocabulary})
+
+
+def _only_names(names: Iterable[str], written: Collection[str]) -> set[str]:
+    """Of the names those that are no words besides, in small letters, with their genitive.
+
+    Whoever is asked about one stranger and answers about another has not copied the name: for the judge the other's
+    name must not be a word that it knows.
+    """
+    return {form for name in names for form in (name.lower(), f"{name}s".lower()) if form not in written}
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
