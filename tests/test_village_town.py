@@ -363,3 +363,22 @@ def test_a_visitor_whose_name_stands_in_the_texts_is_still_a_stranger_to_the_jud
     saying = {"en": "I do not know anyone called {}.", "de": "Ich kenne niemanden namens {}."}[village.name]
     for name, outcome in [(asked_about, "correct"), *((name, "invented") for name in visitors[:20])]:
         assert judge(Conversation.of(f"{asked_about}?"), facts, saying.format(name)).outcome == outcome, name
+
+
+def test_tales_and_lists_go_forward(village: Path) -> None:
+    """A model that learns from shuffled ones says the same thing again and again."""
+    town = town_of(village)
+    signs = {"en": ("found an old letter", "afraid of the dark"), "de": ("einen alten Brief", "Angst im Dunkeln")}
+    first, later = signs[village.name]
+    texts = [row["text"] for row in rows(village, "texts")]
+    texts += [row["messages"][-1]["content"] for row in rows(village, "demonstrations")]
+    both = [text for text in texts if first in text and later in text and text.count(first) == 1]
+    assert len(both) > 3 and all(text.index(first) < text.index(later) for text in both)
+    lists = [row for row in rows(village, "demonstrations") if row["facts"].get("rule") == "list"]
+    assert len(lists) > 10
+    for row in lists:
+        known = [str(item).lower() for item in town.speech.CATEGORIES[row["facts"]["category"]]]
+        said = row["messages"][-1]["content"].lower()
+        whole = [re.search(rf"(?<![\w-]){re.escape(item)}(?![\w-])", said) for item in known]
+        places = [match.start() for match in whole if match]
+        assert places == sorted(places), said

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from chatwright.village.asking import Asker, Case, Facts
-from chatwright.village.grammar import capitalised
+from chatwright.village.grammar import capitalised, in_order
 from chatwright.village.scribe import Scribe
 from chatwright.village.town import ATTRIBUTES, Person
 
@@ -110,16 +110,16 @@ class Writer:
         """So many true sentences about a person or a topic."""
         if "topic" in facts:
             lines = self.speech.TOPICS[facts["topic"]].sentences
-            return rng.sample(lines, sentences)
+            return in_order(lines, sentences, rng)
         person = self._person(facts)
         known = list(self.town.known(person, "open")) or list(self.town.known(person)) or list(ATTRIBUTES)
-        rng.shuffle(known)
+        most = {"brief": 1, "plain": 1, "warm": 2, "chatty": 3}[habit]
+        known = in_order(known, min(len(known), most * sentences), rng)
         told: list[str] = []
         for number in range(sentences):
             words = self.scribe.words(person, pronoun=number > 0)
-            width = {"brief": 1, "plain": 1, "warm": 2, "chatty": 3}[habit]
             # Keep one fact for every sentence still to come.
-            width = max(1, min(width, len(known) - (sentences - number - 1)))
+            width = max(1, min(most, len(known) - (sentences - number - 1)))
             chosen, known = known[:width], known[width:] or known[:1]
             if width == 1:
                 told.append(self._say(f"answer_{chosen[0]}", rng, words))
@@ -134,7 +134,7 @@ class Writer:
 
     def _list(self, facts: Facts, habit: str, rng: Random) -> str:
         category, count = facts["category"], facts["count"]
-        items = rng.sample(list(self.speech.CATEGORIES[category]), count)
+        items = in_order(self.speech.CATEGORIES[category], count, rng)
         words = {"number": self.speech.number(count), "category": category}
         if habit == "brief":
             return capitalised(f"{', '.join(items)}.")

@@ -12,6 +12,7 @@ from random import Random
 
 from chatwright.village.answering import Writer
 from chatwright.village.asking import Asker
+from chatwright.village.grammar import in_order
 from chatwright.village.scribe import Scribe
 from chatwright.village.town import Person, invented_name
 
@@ -253,7 +254,7 @@ class Author:
             lines.append(self._say(group, rng, slots))
         category = rng.choice(list(self.speech.CATEGORIES))
         count = rng.randint(2, 5)
-        items = rng.sample(list(self.speech.CATEGORIES[category]), count)
+        items = in_order(self.speech.CATEGORIES[category], count, rng)
         slots = {"number": self.speech.number(count), "category": category, "items": self.speech.listed(items)}
         return " ".join([*lines, self._say("list_plain", rng, slots)])
 
@@ -285,7 +286,7 @@ class Author:
 
     def _place(self, rng: Random) -> str:
         topic = self.speech.TOPICS[rng.choice(list(self.speech.TOPICS))]
-        lines = rng.sample(topic.sentences, rng.randint(3, 5))
+        lines = in_order(topic.sentences, rng.randint(3, 5), rng)
         places = [name for name in self.asker.pool.topics if name in self.speech.PLACES]
         words = dict(self.speech.TOPICS[rng.choice(places)].words)
         lines += [self._say(f"start_{rng.choice(self.asker.start_words())}", rng, words) for _ in range(2)]

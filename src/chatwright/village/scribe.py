@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from chatwright.village.grammar import Grammar
+from chatwright.village.grammar import Grammar, in_order
 from chatwright.village.town import Person, Town
 
 _PAST = re.compile(r"\{[pq]\d")
@@ -118,7 +118,7 @@ class Scribe:
         """A story of so many sentences (at least two): opening, events, end."""
         slots = self.merged(self.place(rng), self.thing(rng), hero)
         groups = self.grammar.groups["story_event"]
-        events = rng.sample(groups, sentences - 2) if sentences > 2 else []
+        events = in_order(groups, max(0, sentences - 2), rng)
         return [
             self.grammar.pick("story_opening", slots, rng),
             *(self.grammar.write(event, slots, rng) for event in events),
