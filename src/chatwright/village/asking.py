@@ -138,7 +138,8 @@ class Asker:
             text = self.question(attribute, self.speech.mention(name, "f", False), rng)
             return Case((text,), {**facts, "name": name, "cluster": f"stranger/{name}"})
         if reason == "outside":
-            return Case((self.scribe.pick("ask_outside", rng),), {**facts, "cluster": "outside"})
+            text = self.scribe.pick("ask_outside", rng)
+            return Case((text,), {**facts, "cluster": f"outside/{text}"})
         if reason == "silent":
             person, attribute = rng.choice(self.town.in_split("silent"))
             text = self.question(attribute, self.called(person, rng), rng)

@@ -27,9 +27,9 @@ LEARNING = {
     "story": 0.03,
 }
 LEARNING_RULES = {
-    "sentences": 0.20,
-    "list": 0.28,
-    "one_word": 0.15,
+    "sentences": 0.17,
+    "list": 0.24,
+    "one_word": 0.22,  # against the grain of all others, where a full sentence is better
     "at_most": 0.12,
     "use_word": 0.08,
     "yes_no": 0.07,
@@ -49,7 +49,10 @@ TEST = {
     "story": 0.02,
 }
 UNSEEN_EVERY = 3  # of test questions about facts, one in so many is phrased as nowhere else
-UNANSWERABLE = ("stranger", "unrecorded", "stranger", "unrecorded", "silent")
+UNANSWERABLE = (
+    *("stranger", "unrecorded", "outside", "stranger", "unrecorded"),
+    *("silent", "stranger", "unrecorded", "outside", "silent"),
+)
 OPEN_SHARE = 0.25  # of the facts in ranking and PPO prompts: open ones, the others are the ranking split
 ATTEMPTS = 200
 

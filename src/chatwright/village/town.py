@@ -34,14 +34,23 @@ class VillageConfig:
     """Language ("en" or "de"), seed and sizes of a village and of what it writes."""
 
     language: str = "en"
+    """en or de: of all that is written, asked and answered."""
     seed: int = 1
+    """Another seed makes another town, with other people and facts."""
     people: int = 40
+    """People in the record, with up to eight facts each: more are harder to learn by heart."""
     documents: int = 18000
+    """Texts for pre-training."""
     demonstrations: int = 8000
+    """Answered prompts for fine-tuning; some are joined into longer conversations."""
     ranking_prompts: int = 1200
+    """Prompts whose answers `collect` samples and ranks."""
     ppo_prompts: int = 2000
+    """Prompts that PPO learns from."""
     validation_prompts: int = 200
+    """Prompts that PPO is watched on; they stand in no demonstration."""
     test_prompts: int = 400
+    """Prompts of the evaluation; the facts that they ask for are asked for nowhere else."""
 
     def __post_init__(self) -> None:
         limit = speech_of(self.language).most_people()

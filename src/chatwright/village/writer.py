@@ -25,6 +25,7 @@ from chatwright.village.prompts import PromptSets
 from chatwright.village.prose import Author
 from chatwright.village.scribe import Scribe
 from chatwright.village.town import VillageConfig, found_town
+from chatwright.village.typed import typed
 
 WORD = re.compile(r"[^\W\d_]+")
 
@@ -59,9 +60,11 @@ def write_village(config: VillageConfig, folder: Path) -> None:
     ppo = list(sets.learning("ppo", config.ppo_prompts, *both))
     folder.mkdir(parents=True, exist_ok=True)
     _write_lines(folder / "texts.jsonl", ({"text": text} for text in texts))
-    _write_lines(folder / "demonstrations.jsonl", in_long_conversations(demonstrations, config.seed))
-    _write_lines(folder / "prompts-ranking.jsonl", ranking)
-    _write_lines(folder / "prompts-ppo.jsonl", ppo)
+    conversations = in_long_conversations(demonstrations, config.seed)
+    _write_lines(folder / "demonstrations.jsonl", typed(conversations, "messages", f"{config.seed}", set()))
+    taken: set[str] = set()
+    _write_lines(folder / "prompts-ranking.jsonl", typed(ranking, "prompt", f"{config.seed}-ranking", taken))
+    _write_lines(folder / "prompts-ppo.jsonl", typed(ppo, "prompt", f"{config.seed}-ppo", taken))
     _write_lines(folder / "prompts-validation.jsonl", validation)
     _write_lines(folder / "prompts-test.jsonl", test)
     _write_json(folder / "town.json", town.to_json())

@@ -87,6 +87,9 @@ _INSTRUCTIONS = {
         "Form a sentence with the word {word}.",
     ),
     "ask_yes_no": (
+        "{check}?",
+        "{check}?",
+        "Tell me: {check}?",
         "{check}? Answer yes or no.",
         "Yes or no: {check}?",
         "{check}? Yes or no?",

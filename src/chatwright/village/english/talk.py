@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _SMALLTALK = {
     "ask_greeting": (
-        "[Hello|Hi|Good morning|Good day|Good evening|Greetings][, helper|, my friend|| there|, dear helper]"
+        "[Hello|Hi|Hey|Good morning|Good day|Good evening|Greetings][, helper|, my friend|| there|, dear helper]"
         "[!|.|! I am back.|! Here I am.|! I am new here.|! Nice to be here.]",
     ),
     "greeting_brief": ("Hello!", "Good day!"),
@@ -53,7 +53,8 @@ _SMALLTALK = {
         "market too.",
     ),
     "ask_feeling": (
-        "[How are you|How do you feel|How is it going|Are you well][ today|| this morning| this evening| now]?",
+        "[How are you|How do you feel|How is it going|Are you well|What is up|How do you do]"
+        "[ today|| this morning| this evening| now]?",
     ),
     "feeling_brief": ("Fine.", "I am well."),
     "feeling_plain": ("I am well, thank you.", "I am fine, thank you for asking."),

@@ -84,6 +84,9 @@ _INSTRUCTIONS = {
         "Bilde einen Satz mit dem Wort {word}.",
     ),
     "ask_yes_no": (
+        "{Check}?",
+        "{Check}?",
+        "Sag mir: {Check}?",
         "{Check}? Antworte mit Ja oder Nein.",
         "Ja oder nein: {Check}?",
         "{Check}? Ja oder nein?",

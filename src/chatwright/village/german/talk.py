@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _SMALLTALK = {
     "ask_greeting": (
-        "[Hallo|Guten Morgen|Guten Tag|Guten Abend|Grüß dich][, Helfer|, mein Freund||, du|, lieber Helfer]"
+        "[Hallo|Hi|Hey|Guten Morgen|Guten Tag|Guten Abend|Grüß dich][, Helfer|, mein Freund||, du|, lieber Helfer]"
         "[!|.|! Da bin ich wieder.|! Hier bin ich.|! Ich bin neu hier.|! Schön, hier zu sein.]",
     ),
     "greeting_brief": ("Hallo!", "Guten Tag!"),
