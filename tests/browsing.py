@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ IS_BUILT = (pages.STATIC / "index.html").is_file()
 AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+# A notice goes away after 3.5 or 9 seconds, which a busy machine may need to look for it.
+NOTICES_STAY = """const soon = window.setTimeout.bind(window)
+window.setTimeout = (work, ms, ...given) => soon(work, ms === 3500 || ms === 9000 ? 15000 : ms, ...given)"""
+# What moves or fades comes to rest; a spinner never does.
+AT_REST = """document.getAnimations().every(one =>
+  one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity)"""
 
 needs_browser = pytest.mark.skipif(not CHROMIUM or not IS_BUILT, reason="needs chromium and the built pages")
 
@@ -50,6 +58,7 @@ class Site:
         own.set_default_timeout(20_000)  # a busy machine takes its time; nothing waits longer than it must
         own.set_default_navigation_timeout(30_000)
         self.contexts.append(own)
+        own.add_init_script(NOTICES_STAY)
         page = own.new_page()
         page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -79,8 +88,17 @@ def ask(page: Any, text: str) -> None:
     page.get_by_role("button", name="Send", exact=True).wait_for()
 
 
+def wait_until(page: Any, is_so: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for what the page does not show, such as a request that has come to the server."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it never came"
+        page.wait_for_timeout(20)
+
+
 def violations(page: Any) -> list[str]:
     page.wait_for_timeout(250)  # fading in changes the contrast
+    page.wait_for_function(AT_REST)
     if not page.evaluate("'axe' in window"):
         page.add_script_tag(path=str(AXE))
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")

@@ -1,8 +1,11 @@
-"""What holds for all tests: signals as a person's terminal has them, and no stop-watch in property tests."""
+"""What holds for all tests.
+
+Signals are as a person's terminal has them; property tests have no stop-watch, and throw the same dice every time.
+"""
 
 import signal
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from postgres import clock, empty_file, free_databases, new_place, place, postgres, store
 
@@ -20,5 +23,9 @@ __all__ = [
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("chatwright", deadline=None)  # a busy machine is no wrong answer
+# A busy machine is no wrong answer; and what passed yesterday passes today: new examples are searched for on purpose,
+# with `pytest --hypothesis-profile=search`.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", patient, derandomize=False)
+settings.register_profile("chatwright", patient, derandomize=True)
 settings.load_profile("chatwright")

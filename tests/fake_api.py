@@ -7,7 +7,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -49,6 +49,7 @@ STORIES = [
     "There was a lighthouse. There was a keeper. There was a lighthouse. There was a keeper.",
 ]
 SUMMARY = ("id", "title", "model", "rating", "created_at", "updated_at")  # of a chat, in the list
+WINDOW, SMALL_WINDOW = 1024, 512
 FREE_TEXT = " a small town by the river, where the baker opened before sunrise and the ferry came twice a day."
 
 
@@ -157,7 +158,8 @@ def _people_routes(app: FastAPI, fake: FakeApi) -> None:
             error = {"message": "The name or the password is wrong.", "type": "x", "param": None, "code": None}
             return JSONResponse({"error": error}, 403)
         fake.calls.append(("enter", request.url.path, body))
-        person = {"id": "p1", "name": body["name"], "role": "admin", "language": "en", "preferences": {}}
+        person = {"id": "p1", "name": body["name"], "role": "admin", "preferences": {}}
+        person["language"] = body.get("language", "en")
         fake.access, fake.person = "open", person
         return fake.me()
 
@@ -209,6 +211,18 @@ def _chat_routes(app: FastAPI, fake: FakeApi) -> None:
     async def delete(chat: str) -> Any:
         del fake.chats[chat]
         return Response(status_code=204)
+
+    @app.get("/api/v1/chats/{chat}/context")
+    async def context(chat: str, model: str, tip: str | None = None, max_tokens: int = 256) -> Any:
+        own = fake.chats[chat]
+        fake.calls.append(("context", chat, {"model": model, "tip": tip, "max_tokens": max_tokens}))
+        by_id, at, said = {one["id"]: one for one in own["messages"]}, tip, 0
+        while at is not None:
+            said, at = said + len(pieces(by_id[at]["content"])), by_id[at]["parent"]
+        system = len(own["system"].split())
+        window = SMALL_WINDOW if model == "village-ppo" else WINDOW
+        room = max(0, min(max_tokens, window - system - said))
+        return {"system": system, "history": said, "room": room, "window": window, "turns_dropped": 0}
 
     @app.get("/api/v1/chats/{chat}/export")
     async def export(chat: str, format: str) -> Any:
@@ -301,11 +315,8 @@ def _model_routes(app: FastAPI, fake: FakeApi) -> None:
     @app.post("/tokenize")
     async def tokenize(request: Request) -> Any:
         body = await request.json()
-        told = body.get("messages") or [{"role": "user", "content": body["prompt"]}]
-        if told[-1]["role"] != "user":  # as the real one
-            return fake_learning.refused("There is nothing to answer until the user speaks.", 400)
-        words = [word for one in told for word in pieces(one["content"])]
-        return {"count": len(words), "max_model_len": 1024, "tokens": list(range(len(words)))}
+        words = pieces(body["prompt"])
+        return {"count": len(words), "max_model_len": WINDOW, "tokens": list(range(len(words)))}
 
     @app.post("/v1/completions")
     async def complete(request: Request) -> Any:
@@ -315,6 +326,10 @@ def _model_routes(app: FastAPI, fake: FakeApi) -> None:
 
 
 async def _completion(fake: FakeApi, body: Any) -> AsyncIterator[str]:
+    if "Jörg" in body["prompt"]:
+        for line in _in_bytes(body):
+            yield line
+        return
     text = HOSTILE if "hostile" in body["prompt"] else FREE_TEXT
     if body["model"] == "village-base":
         text = text[::-1] if "reverse" in body["prompt"] else text.replace("river", "sea").replace("baker", "smith")
@@ -328,6 +343,18 @@ async def _completion(fake: FakeApi, body: Any) -> AsyncIterator[str]:
         reason = ("length" if len(written) == body["max_tokens"] else "stop") if place == len(written) - 1 else None
         yield sse({"choices": [{"index": 0, "text": piece, "finish_reason": reason, "logprobs": logprobs}]})
         await asyncio.sleep(fake.pace)
+    yield "data: [DONE]\n\n"
+
+
+def _in_bytes(body: Any) -> Iterator[str]:
+    """A letter that is two tokens, and an end that its stop string cuts."""
+    names = [" tr", "bytes:\\xc3", "bytes:\\xa4", "gt", ".\n", "\n"]
+    texts = [" tr", "", "ä", "gt", ".", ""]
+    for place, (name, text) in enumerate(zip(names, texts, strict=True)):
+        top = {name: -0.5, " z": -1.5}
+        logprobs = {"tokens": [name], "token_logprobs": [-0.5], "top_logprobs": [top], "text_offset": [0]}
+        reason = "stop" if place == len(names) - 1 else None
+        yield sse({"choices": [{"index": 0, "text": text, "finish_reason": reason, "logprobs": logprobs}]})
     yield "data: [DONE]\n\n"
 
 

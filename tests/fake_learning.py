@@ -57,6 +57,7 @@ def add(app: FastAPI, fake: Any) -> None:
     fake.jobs = []
     fake.promotions = []
     fake.metrics = 40
+    fake.comparisons = {}  # counts of what there is to learn from that a test wants otherwise
     _label(app, fake)
     _comparisons(app, fake)
     _runs(app, fake)
@@ -120,6 +121,7 @@ def _label(app: FastAPI, fake: Any) -> None:
     async def agreement(kind: str) -> Any:
         own = {"labeler": "person-1", "name": "Ada", "is_me": True, "judgements": 31, "pairwise": 0.74, "pairs": 120}
         own |= {"tau": 0.48, "gold_pairwise": 0.9, "gold_pairs": 20, "seconds": 21.0, "first_is_best": 0.27}
+        own |= {"simulated": False}
         found = {"judgements": 31, "shared_items": 12, "pairwise": 0.741, "pairs": 120, "tau": 0.48, "alpha": 0.41}
         return {**found, "labelers": [own] if kind == "ranking" else []}
 
@@ -128,6 +130,8 @@ def _comparisons(app: FastAPI, fake: Any) -> None:
     def shown() -> dict[str, Any]:
         own = {"id": "1", "name": "village/ppo and village/sft", "pairs": 3, "voted": len(fake.votes)}
         own |= {"closed": getattr(fake, "closed", False), "created_at": "2026-01-01T00:00:00+00:00"}
+        known = {"fresh": 12, "test": 0, "held_back": 20, "seen": 8, "given": 0}
+        own |= {"left_out": 2, "prompts": known}
         return own | {"model_a": "village/ppo", "model_b": "village/sft", "votes": len(fake.votes)}
 
     @app.get("/api/v1/comparisons")
@@ -170,7 +174,9 @@ STAGES = [("tokenize", "tokenize"), ("base", "pretrain"), ("sft", "sft"), ("rewa
 def _runs(app: FastAPI, fake: Any) -> None:
     @app.get("/api/v1/runs")
     async def runs() -> Any:
-        stages = [{"name": name, "kind": kind, "complete": name != "ppo"} for name, kind in STAGES]
+        stages = [
+            {"name": name, "kind": kind, "complete": name != "ppo", "has_rankings": False} for name, kind in STAGES
+        ]
         times = {"started_at": "2026-01-01T00:00:00+00:00", "finished_at": None}
         village = {"name": "village", "folder": "/runs/village", "recipe": "quickstart", "state": "running", **times}
         done = {"name": "older", "folder": "/runs/older", "recipe": "quickstart", "state": "complete", **times}
@@ -268,11 +274,13 @@ def _row(step: int) -> dict[str, Any]:
 def _training(app: FastAPI, fake: Any) -> None:
     @app.get("/api/v1/admin/training")
     async def training() -> Any:
-        last = {"job": None, "run": "older", "accuracy": 0.62, "interval": [0.55, 0.69], "comparisons": 312}
+        last = {"job": None, "run": "older", "accuracy": 0.62, "interval": [0.55, 0.69], "comparisons": 3060}
+        last |= {"simulated": 2955}
         counts = {"comparisons": 312, "rankings": 60, "simulated": 20, "demonstrations": 4, "waiting": 3}
+        counts |= {"simulated_comparisons": 104, **fake.comparisons}
         sources = [{"run": "older", "sft": True, "reward": True}, {"run": "village", "sft": True, "reward": False}]
-        people = [{"labeler": "person-1", "name": "Ada", "rows": 40, "left_out": 0}]
-        people += [{"labeler": "person-2", "name": HOSTILE, "rows": 20, "left_out": 12}]
+        people = [{"labeler": "person-1", "name": "Ada", "rows": 40, "left_out": 0, "simulated": False}]
+        people += [{"labeler": "person-2", "name": HOSTILE, "rows": 20, "left_out": 12, "simulated": True}]
         about = {"enough": 2000, "advice": "", "left_out": 12, "people": people}
         return {**counts, **about, "last": last, "sources": sources}
 
@@ -286,6 +294,7 @@ def _training(app: FastAPI, fake: Any) -> None:
         fake.calls.append(("job", body["kind"], body))
         times = {"created_at": "2026-01-02T00:00:00+00:00", "started_at": None, "finished_at": None}
         job = {"id": str(len(fake.jobs) + 1), "kind": body["kind"], "state": "running", "run": "village", "error": ""}
+        job |= {"prompts": {"training": 144, "validation": 16} if body["kind"] != "reward" else None}
         fake.jobs.append({**job, **times, "settings": {"run": body["run"]}})
         return fake.jobs[-1]
 

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -26,6 +25,7 @@ import sqlalchemy as sa
 from chatwright.store import Store, open_store
 from chatwright.store.database import url_of
 from chatwright.store.schema import metadata
+from ports import free_port
 
 # The same tests on both; the fast suite leaves PostgreSQL out.
 KINDS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.slow))
@@ -55,24 +55,22 @@ def cluster() -> Iterator[str]:
     data = folder / "data"
     making = [*command, initdb, "-D", data, "-U", "tester", "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"]
     subprocess.run(making, check=True, capture_output=True, cwd=folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # Without fsync what is acknowledged survives the death of any process, though not that of the machine.
-    settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off"]
-    running = [*command, postgres, "-D", data, *(part for setting in settings for part in ("-c", setting))]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(running, stdout=log, stderr=log, cwd=folder)
-    address = f"postgresql://tester@127.0.0.1:{port}/postgres"
-    try:
-        _wait(address, server, folder / "log")
-        yield address
-    finally:
-        # At once, without a last checkpoint: nobody needs these data. runuser would not hand this signal on.
-        with contextlib.suppress(OSError, ProcessLookupError):
-            os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
-        server.wait(20)
-        _throw_away(folder)
+    with free_port() as port:
+        # Without fsync what is acknowledged survives the death of any process, though not that of the machine.
+        settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off"]
+        running = [*command, postgres, "-D", data, *(part for setting in settings for part in ("-c", setting))]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(running, stdout=log, stderr=log, cwd=folder)
+        address = f"postgresql://tester@127.0.0.1:{port}/postgres"
+        try:
+            _wait(address, server, folder / "log")
+            yield address
+        finally:
+            # At once, without a last checkpoint: nobody needs these data. runuser would not hand this signal on.
+            with contextlib.suppress(OSError, ProcessLookupError):
+                os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+            server.wait(60)
+            _throw_away(folder)
 
 
 def _unprivileged() -> str | None:
@@ -97,7 +95,7 @@ def _throw_away(folder: Path) -> None:
 
 def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     ready = binary("pg_isready")
-    for _ in range(200):
+    for _ in range(600):  # a minute or more
         if server.poll() is not None:
             break
         if subprocess.run([str(ready), "-q", "-d", address, "-t", "1"], check=False).returncode == 0:

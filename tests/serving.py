@@ -41,6 +41,8 @@ class Scripted:
     context: int = CONTEXT
     limit: str = ""
     tokenizer: Tokenizer = field(default_factory=tokenizer)
+    hold: threading.Event | None = None
+    """Nothing is said before this is set: for tests that must find a request under way."""
     requests: list[Request] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     running: int = 0
@@ -73,6 +75,8 @@ class Scripted:
 
     def _say(self, number: int, deliver: Callable[[Piece | Exception], None], ticket: Hung) -> None:
         try:
+            if self.hold is not None:
+                self.hold.wait(60)
             for place, word in enumerate(self.words):
                 if ticket.gone.wait(self.pause):
                     self.cancelled.append(number)
@@ -112,7 +116,7 @@ def running(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listening.close()
 
 
@@ -143,8 +147,8 @@ def metric(text: str, name: str, **labels: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in fitting)
 
 
-def until(is_so: Callable[[], bool], seconds: float = 3.0) -> bool:
-    """Whether something becomes true in time."""
+def until(is_so: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Whether something becomes true in time: a bound for what never comes, and no measure of speed."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if is_so():

@@ -166,6 +166,22 @@ SETTINGS: list[tuple[list[str], list[str]]] = [
     (["--set", "sft.conversations=nowhere.jsonl"], ["[sft]", "nowhere.jsonl does not exist"]),
     (["--set", "sft.conversations={path='talks.jsonl',par=1}"], ["[sft]", "'par'", "'part'"]),
     (["--set", "sft.conversations={path='talks.jsonl',part=[1,0]}"], ["talks.jsonl", "two rising numbers"]),
+    *(
+        (["--set", f"{name}=0"], [f"[{name.partition('.')[0]}]", f"{name} is 0", "at least 1"])
+        for name in (
+            *("sft.batch", "sft.accumulate", "sft.evaluate_every", "reward.batch", "reward.evaluate_every"),
+            *("ppo.batch", "ppo.minibatches", "ppo.evaluate_every", "ppo.ptx_rows", "ppo.epochs", "ppo.iterations"),
+            *("ppo.patience", "ppo.max_tokens"),
+        )
+    ),
+    (["--set", "ppo.clip=-1"], ["[ppo]", "ppo.clip is -1", "more than 0"]),
+    (["--set", "sft.warmup=5"], ["[sft]", "warmup is 5", "between 0 and 1"]),
+    (["--set", "sft.optimizer='sgd'"], ["[sft]", "optimizer is 'sgd'; choose adamw or muon"]),
+    (["--set", "reward.optimizer='sgd'"], ["[reward]", "optimizer is 'sgd'; choose adamw or muon"]),
+    (["--set", "base.optimizer='sgd'"], ["[base]", "optimizer is 'sgd'; choose adamw or muon"]),
+    (["--set", "base.heads=5"], ["[base]", "width 32 must be heads (5) times an even head width"]),
+    (["--set", "collect={prompts='prompts.jsonl',temperature=-3}"], ["[collect]", "temperature is -3", "more than 0"]),
+    (["--set", "ppo.max_tokens=60"], ["[ppo]", "max_tokens (60)", "context (64)"]),
     (["--set", "rewad='x'"], ["unknown key 'rewad'"]),
     (["--until", "pppo"], ["--until pppo", "did you mean 'ppo'?"]),
 ]

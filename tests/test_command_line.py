@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ import pytest
 import fakes
 from chatwright import __version__
 from chatwright.__main__ import help_text, main
-from chatwright.errors import ResourceError
+from chatwright.arguments import settings_from, wrong_numbers
+from chatwright.errors import ConfigError, ResourceError
 from chatwright.registry import STAGES
+from chatwright.stages.tokenize import TokenizeConfig
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +88,9 @@ FAILURES = [
     (MemoryError(), 2, "there is not enough memory; choose a smaller batch or model"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 2, "there is not enough memory"),
     (PermissionError(errno.EACCES, "Permission denied", "x/y"), 2, "x/y: Permission denied; choose a place"),
+    (PermissionError(errno.EACCES, "Permission denied", "x/.y.db.77.writing"), 2, "x/y.db: Permission denied; choose"),
+    (FileExistsError(errno.EEXIST, "File exists", "x"), 2, "x: File exists; give a path that fits"),
+    (FileNotFoundError(errno.ENOENT, "No such file", b"/proc/x"), 2, "/proc/x: No such file; give a path that fits"),
     (IsADirectoryError(errno.EISDIR, "Is a directory", "x/.y", None, "x/y"), 2, "x/y: Is a directory; give a path"),
     (ValueError("a\nb"), 1, "ValueError: a b (this is a bug; run again with --debug for the traceback)"),
     (KeyboardInterrupt(), 130, "Stopped. Run the same command again to go on from the last save."),
@@ -116,15 +122,33 @@ def test_one_stage_runs_by_its_settings(capsys):
     assert capsys.readouterr().err == "chatwright: vocabulary is 1; it must be at least 2\n"
 
 
-@pytest.mark.parametrize(
-    "arguments", [["run"], ["chat"], ["generate", "--nope"], ["chat", "m", "--temperature", "hot"]]
-)
-def test_wrong_arguments_end_with_code_2_and_the_usage(arguments: list[str], capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    captured = capsys.readouterr()
-    assert f"chatwright {arguments[0]}" in captured.err + captured.out
+WRONG = [
+    (["run"], "recipe must be given"),
+    (["run", "recipe.toml", "extra"], "there is no place for 'extra'"),
+    (["run", "recipe.toml", "--out", ""], "--out is empty; give a path"),
+    (["run", "recipe.toml", "--set"], "--set wants a value"),
+    (["chat"], "give either the folder of a MODEL, or --server URL with --model NAME"),
+    (["chat", "m", "--temperature", "hot"], "--temperature is 'hot', which is no number"),
+    (["generate", "m", "x", "--tempreature", "1"], "there is no setting --tempreature; the nearest is --temperature"),
+    (["generate", "m", "x", "--seed", "1.5"], "--seed is '1.5', which is no whole number"),
+    (["generate", "m", "x", "--stop", ""], "--stop is empty; write the text before which to end"),
+    (["check", "recipe.toml", "--context", "0"], "--context is 0; it must be at least 1"),
+    (["export", "m", "o", "--format", "zip"], "--format is 'zip'; it must be one of hf, gguf"),
+    (["import", "m", ""], "out is empty; give a path"),
+    (["keys"], "add|list|revoke must be given"),
+    (["keys", "nope"], "add|list|revoke is 'nope'; it must be one of add, list, revoke"),
+    (["keys", "add", "x", "--qouta", "5"], "there is no setting --qouta; the nearest is --quota"),
+    (["usage", "--since", "x"], "--since: 'x' is no day; write it as 2026-01-31"),
+    (["serve"], "folder must be given"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
+def test_wrong_arguments_end_with_code_2_in_one_sentence(arguments: list[str], told: str, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"chatwright: {told}; chatwright {arguments[0]}") and not said.out
+    assert said.err.endswith(" --help lists the settings\n") and said.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -135,12 +159,78 @@ def test_wrong_arguments_end_with_code_2_and_the_usage(arguments: list[str], cap
         (["plan", "--params", "7e9", "--tokns", "4"], "there is no setting --tokns; the nearest is --tokens"),
         (["tokenize", "--vocabluary", "3"], "there is no setting --vocabluary; the nearest is --vocabulary"),
         (["sft", "--out", "a"], "--base, --conversations must be given"),
+        (["plan", "--params", "7e9", "--count=1.5"], "--count is '1.5', which is no whole number"),
+        (["plan", "7e9"], "there is no place for '7e9'"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_says_where_to_look(arguments: list[str], told: str, capsys):
     assert main(arguments) == 2
     said = capsys.readouterr()
     assert said.err == f"chatwright: {told}; chatwright {arguments[0]} --help lists the settings\n" and not said.out
+
+
+@pytest.mark.parametrize("columns", ["20", "200"])
+def test_a_page_of_any_width_becomes_the_same_sentence(columns: str, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    told = settings_problem(["--texts", "t", "--kind", "nope"], capsys)
+    assert told == "--kind is 'nope'; it must be one of bpe, character, word"
+    assert settings_problem(["--texts", "t", "--cleverness", "9"], capsys) == "there is no setting --cleverness"
+
+
+def settings_problem(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the real `tokenize` says to wrong settings, without where to look."""
+    with pytest.raises(ConfigError) as caught:
+        settings_from(TokenizeConfig, ["--out", "x", *arguments], command="tokenize", description="")
+    assert capsys.readouterr() == ("", "")
+    return str(caught.value).removesuffix("; chatwright tokenize --help lists the settings")
+
+
+NUMBERS = [
+    (["--validation", "nan"], "--validation is nan; it must be a finite number"),
+    (["--near-copies", "-inf"], "tokenize.near_copies is -inf; it must be more than 0 and at most 2"),
+    (["--vocabulary", "9" * 25], f"tokenize.vocabulary is {'9' * 25}; it must be at most 4194304"),
+    (["--minimum", "9" * 25], f"--minimum is {'9' * 25}; it must be at most 9223372036854775807"),
+    (["--seed", "-1"], "--seed is -1; it must be 0 or more"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), NUMBERS, ids=[told for _, told in NUMBERS])
+def test_a_number_that_nothing_can_be_done_with_is_refused(arguments: list[str], told: str, capsys):
+    assert settings_problem(["--texts", "t", *arguments], capsys) == told
+
+
+def test_numbers_inside_of_settings_are_looked_at_too():
+    @dataclass
+    class Inner:
+        warmup: float = 7
+        learning_rate: float = -1.0
+
+    @dataclass
+    class Outer:
+        inner: Inner
+        threads: int = 10**9
+        is_on: bool = True
+        none: int | None = None
+
+    assert list(wrong_numbers(Outer(Inner()))) == [
+        ("inner.warmup", "is 7; it must lie between 0 and 1"),
+        ("inner.learning_rate", "is -1.0; it must be 0 or more"),
+        ("threads", "is 1000000000; it must be at most 4096"),
+    ]
+
+
+def test_an_empty_out_of_a_stage_is_not_the_folder_one_stands_in():
+    assert main(["tokenize", "--out", "", "--texts", "recipe.toml"]) == 2
+    assert [path.name for path in Path().iterdir()] == ["recipe.toml"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has another shell")
+@pytest.mark.parametrize(("closed", "code"), [("--version >&-", 0), ("chta 2>&-", 2)])
+def test_a_closed_stream_is_no_bug(closed: str, code: int):
+    done = subprocess.run(
+        f"{sys.executable} -m chatwright {closed}", shell=True, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
 def test_every_command_has_a_help(capsys):
@@ -173,7 +263,8 @@ def test_report_prints_where_it_wrote(capsys):
 def test_a_model_that_is_not_there_is_one_sentence(command: str, capsys):
     arguments = [command, "nowhere", *(["text"] if command == "generate" else [])]
     assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith("chatwright: nowhere does not exist; give a model folder")
+    said = capsys.readouterr()
+    assert said.err.startswith("chatwright: nowhere does not exist; give a model folder") and said.out == ""
 
 
 def test_a_reader_that_goes_away_is_no_error():

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from chatwright.disk import available_memory, readable, require, write_atomically
-from chatwright.errors import ResourceError
+from chatwright.errors import InputError, ResourceError
 
 
 def test_an_atomic_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch):
@@ -19,6 +20,14 @@ def test_an_atomic_write_that_fails_leaves_the_old_content(tmp_path: Path, monke
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, "new")
     assert path.read_text() == "old" and [child.name for child in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+def test_what_is_neither_file_nor_folder_is_never_replaced_by_a_file(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe is neither a file nor a folder; choose another name"):
+        write_atomically(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo() and len(list(tmp_path.iterdir())) == 1
 
 
 def test_text_is_written_as_utf8_without_changed_line_ends(tmp_path: Path):

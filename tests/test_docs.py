@@ -101,8 +101,11 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("chatwright.publishing.importer.import_model", note("import"))
     monkeypatch.setattr("chatwright.publishing.exporter.export_model", note("export"))
     monkeypatch.setattr("chatwright.publishing.gguf.export_gguf", note("export", []))
+    monkeypatch.setattr("chatwright.store_commands.queue_answers", note("queue", (1, 0)))
+    monkeypatch.setattr("chatwright.store_commands.take_simulated", note("queue", (1, 0)))
     opened = MagicMock()
-    opened.__enter__().keys.add.return_value = MagicMock(), "secret"
+    key = MagicMock(models=(), requests_per_minute=None, quota_tokens=None)
+    opened.__enter__().keys.add.return_value = key, "secret"
     monkeypatch.setattr("chatwright.store_commands._opened", lambda *args, **kwargs: called.append("store") or opened)
     exists, is_file = Path.exists, Path.is_file  # what the reader has made before: models, runs, the server's store
     monkeypatch.setattr(Path, "exists", lambda path: path.parts[:1] in (("models",), ("runs",)) or exists(path))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 from chatwright.evaluation.answers import (
     Said,
     TestPrompt,
@@ -14,6 +16,7 @@ from chatwright.evaluation.comparison import commonest_answers, dialogues_as_tex
 from chatwright.evaluation.measures import (
     Judged,
     consistency,
+    followed_by_rule,
     measures_of,
     outcomes_by_kind,
     right_by_kind,
@@ -38,6 +41,25 @@ def test_truthful_is_correct_or_rightly_silent_and_never_silent_about_what_is_kn
     assert (found["correct"].value, found["abstained"].value, found["invented"].value) == (0.25, 0.5, 0.25)
     parts = outcomes_by_kind(answers)
     assert parts["fact"]["abstained"]["value"] == 0.5 and parts["unanswerable"]["abstained"]["value"] == 0.5
+
+
+def test_a_rule_that_was_unlearned_shows_though_the_mean_over_rules_hides_it():
+    def told(prompt: int, followed: bool, kind: str = "instruction", **facts) -> Judged:
+        return Judged(prompt, "An answer.", {"kind": kind, **facts}, followed=followed)
+
+    before = [told(0, True, rule="one_word"), told(1, False, rule="list"), told(2, False, kind="clarify")]
+    after = [told(0, False, rule="one_word"), told(0, False, rule="one_word"), told(1, True, rule="list")]
+    after += [told(2, False, kind="clarify"), told(3, True, kind="followup", rule="shorter")]
+    after += [told(4, True, kind="story"), told(5, True, kind="fact")]
+    assert measures_of(before)["helpful"].value == pytest.approx(1 / 3)
+    found = followed_by_rule(after)
+    assert {rule: (figure["value"], figure["n"]) for rule, figure in found.items()} == {
+        "clarify": (0.0, 1),
+        "list": (1.0, 1),
+        "one_word": (0.0, 1),
+        "shorter": (1.0, 1),
+    }, "n counts prompts; what holds no rule is in no row"
+    assert followed_by_rule(before)["one_word"]["value"] == 1.0
 
 
 def test_only_answers_to_which_a_verdict_applies_are_counted():

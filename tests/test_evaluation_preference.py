@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from math import isnan, nan
+from math import nan
 
 import pytest
 
 from chatwright.errors import InputError
-from chatwright.evaluation.preference import duels, outcomes_of, win_rate, win_rate_of
+from chatwright.evaluation.preference import outcomes_of, win_rate, win_rate_of
 
 
 def test_ties_count_half_and_untied_pairs_are_told_apart():
@@ -40,20 +40,6 @@ def test_many_answers_about_one_fact_widen_the_interval():
 def test_equal_models_are_at_chance_and_better_ones_are_not():
     assert win_rate_of([1.0, 0.0] * 50, range(100)).as_dict()["at_chance"] is True
     assert win_rate_of([1.0] * 90 + [0.0] * 10, range(100)).as_dict()["at_chance"] is False
-
-
-def test_a_judge_that_always_likes_the_first_place_makes_ties():
-    assert duels(lambda first, second: 1.0, ["x", "y"], ["z", "w"]) == [0.5, 0.5]
-
-
-def test_a_judge_that_looks_at_the_answers_is_believed_in_both_orders():
-    outcomes = duels(lambda first, second: len(first) - len(second), ["long", "a", "ab"], ["abc", "abc", "xy"])
-    assert outcomes == [1.0, 0.0, 0.5]
-
-
-def test_a_judge_that_fails_in_either_order_gives_an_invalid_comparison():
-    assert isnan(duels(lambda first, second: nan if first == "b" else 1.0, ["a"], ["b"])[0])
-    assert isnan(duels(lambda first, second: nan if first == "a" else 1.0, ["a"], ["b"])[0])
 
 
 def test_scores_within_the_tolerance_are_ties_and_infinite_scores_compare():

@@ -103,6 +103,7 @@ def results() -> dict:
         "best_of_n": {"n": 4, "kl": 0.71},
         "truthful_by_difficulty": {"stated, seen phrasing": every, "silent": {"ppo": share(0.2)}},
         "right_by_kind": {"fact": every},
+        "followed_by_rule": {"one_word": {"sft": share(0.64), "ppo": share(0.31)}},
         "gold_curves": {"ppo": curve},
         "dialogues": [
             {"prompt": [{"role": "user", "content": f"{number}: {asked}"}], "about": "fact · <i>", "answers": answers}
@@ -236,6 +237,39 @@ def test_every_curve_of_every_stage_is_drawn_in_the_colours_of_the_page(page):
     assert "prefers-color-scheme: dark" in page and "var(--series-2)" in page
     assert not re.search(r'style="[^"]*#[0-9a-f]{6}', page), "a fixed colour would be wrong in light or in dark"
     assert 'name="viewport"' in page
+
+
+def test_the_first_screen_says_what_the_reward_model_does_not_beat(tmp_path):
+    run = whole_run(tmp_path / "run")
+    assert "75 to 79; bag of words 66, beaten" in page_of(run)
+    receipt = json.loads((run / "reward" / "receipt.json").read_text())
+    receipt["summary"]["baselines"]["bag_of_words"]["value"] = 0.76
+    (run / "reward" / "receipt.json").write_text(json.dumps(receipt))
+    page = page_of(run)
+    assert "75 to 79; bag of words 76, not beaten" in page
+    assert "54.3 to 58.9; even is 50; 71.0 without ties" in page
+
+
+def test_instructions_are_counted_rule_by_rule_and_abstaining_says_what_it_counts(page):
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "Instructions followed, by rule" in text and re.search(r"one word – 64 59 to 69 · n 120 – 31 26 to 36", text)
+    assert "“I do not know” counts as correct, not here, where the record is silent" in text
+
+
+def test_answers_after_sft_that_are_not_those_of_sft_are_marked_by_words_and_not_by_colour_alone(tmp_path):
+    run = whole_run(tmp_path / "run")
+    found = results()
+    found["dialogues"][0]["answers"]["best_of_n"]["text"] = HOSTILE  # the one that all dialogues of this test share
+    (run / "evaluate" / "results.json").write_text(json.dumps(found))
+    page = page_of(run)
+    headings = re.findall(r"<h4><span>(.*?)</span>", page)
+    marked = {re.split(" ?<", heading)[0] for heading in headings if "changed" in heading}
+    assert marked == {"PPO"}, "not the base, which came before, nor what says the same"
+    assert sum("changed" in heading for heading in headings) == 8
+    for dialogue in found["dialogues"]:
+        dialogue["answers"] = {"ppo": dialogue["answers"]["ppo"]}
+    (run / "evaluate" / "results.json").write_text(json.dumps(found))
+    assert "changed" not in page_of(run), "nothing to compare with"
 
 
 @pytest.mark.slow

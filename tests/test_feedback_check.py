@@ -105,3 +105,15 @@ def test_real_files_are_told_apart():
         report = check_file(DATA / name)
         assert (list(report.groups), report.problem) == ([kind], None)
         assert report.groups[kind].language == "en"
+
+
+@pytest.mark.parametrize(("has", "lacks"), [("chosen", "rejected"), ("rejected", "chosen"), ("ranks", "answers")])
+def test_a_pair_without_its_other_half_is_a_prompt_with_a_hint(has, lacks, tmp_path):
+    report = check_file(
+        write(tmp_path / "a.jsonl", {"prompt": "x"}, {"prompt": "y", has: "a"}, {"prompt": "z", has: "b"})
+    )
+    assert report.groups["prompts"].entries == 3 and report.problem is None
+    assert f"hint              {tmp_path / 'a.jsonl'}:2 has '{has}' but no '{lacks}'" in str(report)
+    assert "(2 like it)" in str(report)
+    answers = write(tmp_path / "answers.jsonl", {"prompt": "x", "answers": ["a", "b"]})
+    assert "hint" not in str(check_file(answers))

@@ -13,7 +13,8 @@ import pytest
 import fakes
 from chatwright.__main__ import main
 from chatwright.errors import ConfigError, InputError, ThrottledError
-from chatwright.feedback.lessons import Lessons, queue_answers
+from chatwright.feedback.collected import queue_answers, take_simulated
+from chatwright.feedback.lessons import Lessons
 from chatwright.feedback.rankings import read_rankings
 from chatwright.recipes import read_recipe, run_recipe
 from chatwright.runs import open_stage
@@ -308,6 +309,7 @@ def test_answers_are_queued_once_and_never_for_those_who_wrote_the_question(peop
         asked("closed?", chat_id=chats["closed"]),
         asked("w?", feedback_ids=[written]),
         asked("gone?", feedback_ids=[written + 99]),
+        {**asked("always the same?"), "answers": ["Yes."]},  # nothing to rank
     ]
     answers = Path("answers.jsonl")
     answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -335,6 +337,57 @@ def test_the_command_queues_what_a_collect_stage_has_sampled(people, capsys):
     assert people.tasks.all()[0].overlap == 2
     assert main(["feedback", "queue", "nowhere", "--store", ADDRESS]) == 2
     assert "nowhere/answers.jsonl does not exist; name the folder of a collect stage" in capsys.readouterr().err
+
+
+def test_the_command_queues_answers_to_rate_and_prompts_to_answer(people, capsys):
+    Path("collect").mkdir()
+    Path("collect/answers.jsonl").write_text(json.dumps(asked("plain?")) + "\n")
+    order = ["feedback", "queue", "collect", "--store", ADDRESS]
+    assert main([*order, "--as", "rate_answer"]) == 0 and main([*order, "--as", "demonstration"]) == 0
+    kinds = [(task.kind, task.content.get("answers")) for task in people.tasks.all()]
+    assert kinds == [("rate_answer", ["one"]), ("rate_answer", ["two"]), ("demonstration", None)]
+    assert people.tasks.all()[2].source == "collect"
+    assert main([*order, "--as", "rate_chat"]) == 2 and "must be one of rank" in capsys.readouterr().err
+
+
+def simulated(prompt: str, **facts: Any) -> str:
+    return json.dumps({**asked(prompt, **facts), "ranks": [2, 1], "labeler": "simulated", "gold": [0.1, 0.9]}) + "\n"
+
+
+def test_a_simulated_labeler_fills_in_once_and_nobody_takes_it_for_a_person(people, capsys):
+    Path("collect").mkdir()
+    ada = labeler(people)
+    written = people.feedback.add(ada, NewRow(kind="prompt", content={"prompt": asked("w?")["prompt"]})).id
+    lines = [simulated("plain?", kind="chat")]
+    lines += [simulated("w?", feedback_ids=[written]), simulated("x?", feedback_ids=[written + 99])]
+    Path("collect/rankings.jsonl").write_text("".join(lines))
+    order = ["feedback", "queue", "collect", "--simulated", "--store", ADDRESS]
+    assert main(order) == 0 and main(order) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == [f"{new} simulated rankings stored, {known} were there before" for new, known in ((2, 0), (0, 2))]
+    assert people.tasks.all() == []
+    rows = people.feedback.rows(kinds=("ranking",))
+    assert [(row.simulated, row.role, row.person_id, row.state) for row in rows] == [
+        (True, "simulated", None, "approved")
+    ] * 2
+    assert people.feedback.rows(kinds=("ranking",), simulated=False) == []
+    Lessons(ADDRESS, Path("run/store"), "run").take(("rankings.jsonl",), anew=True)
+    assert "2 of 2 rows are simulated" in capsys.readouterr().out
+    taken = map(json.loads, Path("run/store/rankings.jsonl").read_text().splitlines())
+    assert [line["facts"]["simulated"] for line in taken] == [True, True]
+    people.personal.delete(ada)
+    assert [row.content["prompt"][0]["content"] for row in people.feedback.rows(kinds=("ranking",))] == ["plain?"]
+
+
+def test_a_stage_that_no_simulated_labeler_has_ranked_gives_no_rankings(people, capsys):
+    Path("collect").mkdir()
+    Path("collect/answers.jsonl").write_text(json.dumps(asked("plain?")) + "\n")
+    order = ["feedback", "queue", "collect", "--simulated", "--store", ADDRESS]
+    assert main(order) == 2 and "no simulated labeler has ranked there" in capsys.readouterr().err
+    assert main([*order, "--overlap", "2"]) == 2 and "leave --as and --overlap out" in capsys.readouterr().err
+    Path("collect/rankings.jsonl").write_text(simulated("plain?") + "{\n")
+    assert main(order) == 2 and "rankings.jsonl:2" in capsys.readouterr().err
+    assert take_simulated(people, Path("collect/rankings.jsonl"), limit=1) == (1, 0)
 
 
 def test_the_recipe_for_feedback_reads_as_it_stands(people_in_a_file, monkeypatch):

@@ -164,6 +164,8 @@ def test_three_hundred_rankings_make_a_model_that_is_preferred_and_then_serves(t
             job = waited_for(admin, said(admin.post("/admin/jobs", json=asked)), 600)
             learned = said(admin.get(f"/runs/{job['run']}"))
             receipts = {stage["name"]: stage["receipt"] for stage in learned["stages"]}
+            held_back = job["prompts"]["validation"]  # watched, and not practised on
+            assert held_back == RANKINGS // 10 == receipts["ppo"]["summary"]["prompts"]
             told = receipts["reward"]["summary"]
             assert told["simulated"] == RANKINGS - sum(told["left_out"].values())  # nobody takes them for people's
             trained = said(admin.get("/admin/feedback/runs"))["runs"]

@@ -103,6 +103,19 @@ def test_votes_of_several_people_are_rankings_of_their_own(tmp_path):
     assert found[0].answers == ("A", "True")
 
 
+COMPARED = {"question": "Who?", "prediction 1": "A", "prediction 2": "B", "prediction 3": "C", "preference": [2, 0, 1]}
+
+
+def test_votes_on_every_two_of_several_answers_give_a_ranking_for_each_two(tmp_path):
+    found = read_rankings(write(tmp_path / "a.jsonl", {**COMPARED, "passages": [["a", "b"]], "gold": "D"}))
+    assert [(ranking.answers, ranking.ranks) for ranking in found] == [
+        (("A", "B"), (2, 1)),
+        (("A", "C"), (1, 1)),
+        (("B", "C"), (1, 2)),
+    ]
+    assert {ranking.prompt for ranking in found} == {Conversation.of("Who?")}
+
+
 VOTED = {"instruction": "x", "response1": "a", "response2": "b"}
 GOOD = {"prompt": "x", "answers": ["a", "b"], "ranks": [1, 2]}
 
@@ -127,6 +140,9 @@ GOOD = {"prompt": "x", "answers": ["a", "b"], "ranks": [1, 2]}
             "a.jsonl:2: the vote 3 of annotator1",
         ),
         ({"instruction": "x", "response1": "a", "response2": "b"}, "a.jsonl:2: the vote None of preference"),
+        ({**COMPARED, "preference": [1, 2]}, "a.jsonl:2: 3 predictions make 3 pairs, but 2 votes are there"),
+        ({**COMPARED, "preference": 1}, "a.jsonl:2: 3 predictions make 3 pairs, but 0 votes are there"),
+        ({**COMPARED, "preference": [1, 2, 3]}, "a.jsonl:2: the vote 3 of preference"),
     ],
 )
 def test_a_bad_ranking_is_refused_with_its_line(row, says, tmp_path):
@@ -144,7 +160,9 @@ def test_scores_that_are_no_numbers_are_invalid():
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is absent: real preferences are not tried")
-@pytest.mark.parametrize(("name", "count"), [("hh_harmless", 1381), ("pandalm", 3 * 721)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("hh_harmless", 1381), ("pandalm", 3 * 721), ("finegrained_rlhf", 6 * 500)]
+)
 def test_real_preferences_are_read_as_they_lie(name, count):
     left_out = []
     found = read_rankings(DATA / "preference" / name, left_out=left_out)

@@ -232,8 +232,15 @@ def test_cancelling_frees_the_slot_before_the_next_token(monkeypatch):
     assert speaker.close(timeout=10) and speaker.stats().running == speaker.stats().waiting == 0
 
 
-def test_closing_a_stream_cancels_the_answer():
-    speaker = speaker_of()
+def slow_model(monkeypatch):
+    """A model that takes its time, so that whoever cancels comes before the end however busy the machine is."""
+    model = model_of()
+    watch(monkeypatch, model, lambda _: time.sleep(0.05))
+    return model
+
+
+def test_closing_a_stream_cancels_the_answer(monkeypatch):
+    speaker = speaker_of(model=slow_model(monkeypatch))
     stream = speaker.stream(Request(text="the", sampling=Sampling(max_tokens=90), ignore_end=True, seed=1))
     next(stream)
     stream.close()
@@ -388,9 +395,9 @@ def test_a_listener_that_fails_loses_its_own_answer_only(caplog):
     assert speaker.close(timeout=10)
 
 
-def test_closing_drains_or_cancels_and_takes_no_more():
-    for drain, reason in ((True, "length"), (False, "cancelled")):
-        speaker = speaker_of(slots=2)
+def test_closing_drains_or_cancels_and_takes_no_more(monkeypatch):
+    for model, drain, reason in ((model_of(), True, "length"), (slow_model(monkeypatch), False, "cancelled")):
+        speaker = speaker_of(model=model, slots=2)
         request = Request(text="the", sampling=Sampling(max_tokens=60), ignore_end=True)
         heard = [Heard(speaker, replace(request, seed=n)) for n in range(5)]
         assert speaker.close(drain=drain, timeout=20)

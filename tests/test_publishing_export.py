@@ -184,6 +184,38 @@ def test_the_card_tells_data_cost_evaluation_and_the_licence_of_the_base(tmp_pat
     assert "/home/me" not in card and "| harmless" not in card and "PPO" not in card
 
 
+def test_the_card_counts_the_stages_that_wrote_what_was_learned_from_and_tells_the_ngrams_figure(tmp_path):
+    """In a run that was moved: its records name the folder where it was."""
+    run, old = tmp_path / "moved", "/home/me/run"
+    save_model(run / "sft" / "model", language_model(tokenizer().size), tokenizer(), stage="sft", chat=True)
+    records = {
+        "village": ([], {}),
+        "tokenize": ([f"{old}/village/texts.jsonl"], {}),
+        "base": ([], {"tokens": f"{old}/tokenize"}),
+        "collect": ([f"{old}/village"], {"model": f"{old}/base"}),
+        "sft": ([f"{old}/collect/answers.jsonl"], {"base": f"{old}/base"}),
+    }
+    for hour, (name, (files, parents)) in enumerate(records.items()):
+        (run / name).mkdir(exist_ok=True)
+        origin = {"input_files": files, "inputs": ["cd" * 32] * len(files), "parent_folders": parents}
+        (run / name / "origin.json").write_text(json.dumps({**origin, "started_at": f"2026-11-21T0{hour}:00:00+00:00"}))
+        figures = {"baseline_bits_per_byte": 0.4701, "documents": 309} if name == "base" else {}
+        (run / name / "receipt.json").write_text(json.dumps({"tokens": 1000, "summary": figures}))
+    for file in ("village/texts.jsonl", "collect/answers.jsonl"):
+        (run / file).write_text("{}")
+    bits = {"value": 0.264, "low": 0.258, "high": 0.27, "n": 309}
+    (run / "evaluate").mkdir()
+    for documents, cell in ((309, "0.47"), (200, "")):
+        results = {"evaluation": {"sft": {"bits_per_byte": {**bits, "n": documents}}}}
+        (run / "evaluate" / "results.json").write_text(json.dumps(results))
+        export_model(run / "sft" / "model", tmp_path / f"out-{documents}")
+        card = (tmp_path / f"out-{documents}" / "README.md").read_text()
+        assert f"| bits per byte | 0.264 | 0.258 to 0.27 | {documents} | {cell} |" in card, card
+    costs = [line.split(" | ")[0].removeprefix("| ") for line in card.partition("## Cost")[2].splitlines()]
+    assert costs[4:10] == ["sft", "collect", "base", "tokenize", "village", "together"]
+    assert "| together | 5 k |" in card
+
+
 def test_a_card_without_records_claims_nothing(tmp_path):
     save_model(tmp_path / "model", language_model(tokenizer().size), tokenizer())
     export_model(tmp_path / "model", tmp_path / "out")

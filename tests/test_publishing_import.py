@@ -6,7 +6,6 @@ import json
 import pickle
 import shutil
 import sys
-import types
 
 import pytest
 import torch
@@ -388,41 +387,6 @@ def test_code_that_comes_along_is_neither_run_nor_copied(source, tmp_path):
 def test_without_the_extra_a_name_on_the_hub_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     refused("openai-community/gpt2", tmp_path / "model", 'pip install "chatwright[hub]"', kind=InputError)
-
-
-class FakeHub(types.ModuleType):
-    """A hub with one repository, or one that cannot be reached."""
-
-    def __init__(self, folder=None):
-        super().__init__("huggingface_hub")
-        self.folder, self.asked = folder, None
-        self.errors = types.SimpleNamespace(HfHubHTTPError=ConnectionError, OfflineModeIsEnabled=ConnectionError)
-        self.HfApi = lambda: self
-
-    def list_repo_files(self, name, revision=None):
-        if self.folder is None:
-            raise ConnectionError("no route\nto host")
-        return [*(path.name for path in self.folder.iterdir()), "modeling.py", "pytorch_model.bin", "onnx/model.onnx"]
-
-    def snapshot_download(self, name, revision=None, allow_patterns=None, local_files_only=False):
-        if self.folder is None:
-            raise FileNotFoundError("nothing of it\nis in the cache")
-        self.asked = allow_patterns
-        return str(self.folder)
-
-
-def test_a_name_on_the_hub_is_downloaded_without_code_or_a_second_copy_of_the_weights(gpt2, tmp_path, monkeypatch):
-    hub = FakeHub(gpt2)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    import_model("someone/gpt2", tmp_path / "model")
-    assert {"model.safetensors", "config.json", "tokenizer.json", "README.md", "LICENSE"} <= set(hub.asked)
-    assert not {"modeling.py", "pytorch_model.bin", "onnx/model.onnx"} & set(hub.asked)
-    assert describe(tmp_path / "model")["imported"]["source"] == "someone/gpt2"
-
-
-def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", FakeHub())
-    refused("someone/gpt2", tmp_path / "model", "someone/gpt2", "goes on where it stopped", kind=InputError)
 
 
 # -- the writer --------------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def published(folder: Path, family: str) -> Path:
 
 def test_the_recipe_is_whole_and_base_is_a_variable(tmp_path: Path):
     data = write_data(tmp_path / "data")
-    save_model(tmp_path / "base", language_model(tokenizer().size), tokenizer())
+    save_model(tmp_path / "base", language_model(tokenizer().size, 512), tokenizer())
     settings = [f"base={tmp_path / 'base'}", f"data={data}", "sft.lora.rank=3"]
     recipe = read_recipe(RECIPE, out=tmp_path / "run", settings=settings)
     assert [step.table for step in recipe.steps] == ["sft", "collect", "reward", "ppo"]
@@ -178,7 +178,7 @@ def test_an_import_goes_on_reading_your_own_text_with_its_own_tokenizer(tmp_path
     after, same = load_language_model(run / "pretrain", precision="fp32")
     assert own.to_json() == same.to_json() and before.backbone.config == after.backbone.config
     summary = json.loads((run / "summary.json").read_text())["pretrain"]
-    assert summary["bits_per_byte"] < 0.9 * summary["untrained_bits_per_byte"]
+    assert summary["bits_per_byte"] < 0.9 * summary["base_bits_per_byte"]
 
 
 # -- stages with adapters ----------------------------------------------------------------------------------------------

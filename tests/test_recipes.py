@@ -116,6 +116,33 @@ def test_a_run_until_a_table_stops_there_without_a_summary():
         run(until="bse")
 
 
+def test_a_run_until_the_village_writes_the_towns_files_and_no_more():
+    assert run(until="village") == ["village"]
+    assert Path("run/village/done.json").exists() and not Path("run/tokenize").exists()
+    assert not Path("run/summary.json").exists()
+    assert run() == TABLES
+    assert run(until="village") == [] and Path("run/summary.json").exists()
+    assert run(settings=["village.people=13"], until="village") == ["village"]
+    assert not Path("run/summary.json").exists()  # of stages that saw another town
+    with pytest.raises(ConfigError, match=r"did you mean 'village'\?"):
+        run(until="vilage")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.5"])
+def test_a_number_that_no_stage_can_use_is_named_before_anything_runs(value):
+    recipe()
+    with pytest.raises(ConfigError, match=r"recipe\.toml:\d+ \[base\]: optimizer\.learning_rate is .*; it must be"):
+        run_recipe(Path("recipe.toml"), out=Path("run"), settings=[f"base.optimizer.learning_rate={value}"])
+    assert not Path("run").exists()
+
+
+def test_a_recipe_without_a_village_has_none_to_run_until():
+    Path("texts.txt").write_text("Once upon a time.")
+    Path("small.toml").write_text('[tokenize]\ntexts = "texts.txt"\n')
+    with pytest.raises(ConfigError, match=r"--until village: the recipe has no such table"):
+        run_recipe(Path("small.toml"), out=Path("run"), until="village")
+
+
 def test_common_keys_reach_the_stages_that_have_them_and_tables_win():
     found = configs(fakes.RECIPE.replace("[sft]", "[sft]\nseed = 3"))
     assert (found["base"].seed, found["base"].threads, found["sft"].seed, found["ppo"].seed) == (7, 1, 3, 7)
@@ -270,6 +297,16 @@ def test_all_mistakes_are_told_at_once():
     assert [re.search(r"'(\w+)'", line)[1] for line in lines] == ["seeds", "dept", "kl"]
 
 
+def test_a_mistake_at_the_top_is_told_once_and_not_for_every_stage_that_takes_it_over():
+    with pytest.raises(ConfigError) as caught:
+        configs(fakes.RECIPE.replace("[sft]", "[sft]\nseed = -3"), "seed=-4", "device=3")
+    assert str(caught.value).splitlines() == [
+        "recipe.toml:3: seed is -4; it must be 0 or more",
+        "recipe.toml: device should be a valid string, found 3",
+        "recipe.toml:18 [sft]: seed is -3; it must be 0 or more",
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"[a", "is not a TOML file"), (b"\xff\xfe", "is not UTF-8 text"), (b"", "has no tables")],
@@ -337,3 +374,25 @@ def test_the_summary_fits_on_one_screen():
     assert "bits per byte     4.500" in text and "reward accuracy   0.700" in text
     assert re.search(r"win rate ppo vs sft\s+0.550\s+\(0.500 to 0.600, n = 9\)", text)
     assert len(text.splitlines()) < 25 and max(map(len, text.splitlines())) <= 100
+
+
+def test_the_screen_says_what_was_not_beaten_what_is_chance_and_what_was_unlearned(tmp_path):
+    def screen(low: float, **more) -> str:
+        words = {"value": 0.705, "low": 0.67, "high": 0.74}
+        reward = {"accuracy": 0.7, "accuracy_low": low, "accuracy_high": 0.734, "pairs": 3188}
+        reward["baselines"] = {"longer_wins": {"value": 0.52}, "bag_of_words": words, "best": 0.705}
+        told = {"recipe": "r", "seconds": 1.0, "cpu_seconds": 1.0, "reward": reward, **more}
+        (tmp_path / "summary.json").write_text(json.dumps(told))
+        return one_screen(tmp_path)
+
+    rate = {"value": 0.617, "low": 0.59, "high": 0.642, "n": 3600, "untied_value": 0.719, "at_chance": False}
+    rules = {"one_word": {"sft": {"value": 0.63, "n": 10}, "ppo": {"value": 0.3, "n": 10}}, "list": {"sft": {}}}
+    text = screen(
+        0.665, win_rate={"ppo_vs_sft": rate, "sft_vs_base": {**rate, "at_chance": True}}, followed_by_rule=rules
+    )
+    assert "n = 3188 test pairs); bag of words 0.705, not beaten" in text
+    assert re.search(r"ppo vs sft .*n = 3600\); 0.719 without ties\n", text)
+    assert re.search(r"sft vs base .*n = 3600\), at chance$", text)
+    assert re.search(r"sft to ppo\n    one word  0.63 to 0.30 \(n 10\)\n", text)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "bag of words 0.705, beaten" in screen(0.71)

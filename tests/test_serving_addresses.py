@@ -15,9 +15,10 @@ import pytest
 from chatwright.__main__ import main
 from chatwright.artefacts import save_model
 from chatwright.errors import ConfigError
-from chatwright.serving import listening
+from chatwright.serving import listening, serve
 from chatwright.serving.listening import address_of, bound, check_tls, hints_of
 from chatwright.serving.settings import ServeSettings
+from chatwright.store import open_store
 from serving import CHAT, Scripted, serving
 from test_serving_clients import Serving
 from tiny import language_model, tokenizer
@@ -66,6 +67,51 @@ def pair_in(folder: Path, *, password: bytes | None = None) -> Pair:
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
     return pair_in(tmp_path / "tls")
+
+
+# -- what is said at the start -------------------------------------------------------------------------------------
+
+
+def test_a_key_for_a_model_that_is_not_served_is_named_once_at_the_start(tmp_path, monkeypatch, capsys):
+    save_model(tmp_path / "parrot", language_model(tokenizer().size, 256), tokenizer(), stage="sft")
+    monkeypatch.setattr(serve.Server, "run", lambda *_, **__: None)
+
+    def start():
+        said = []
+        serve.serve([tmp_path / "parrot"], ServeSettings(port=0), store=tmp_path / "store.db", say=said.append)
+        assert said[0].startswith("Serving parrot at ") and "night" not in "".join(said)
+        return capsys.readouterr().err
+
+    with open_store(tmp_path / "store.db") as store:
+        store.keys.add("all")
+        store.keys.add("good", models=["parrot"])
+        assert start() == ""
+        _, secret = store.keys.add("night\x1b[31m job", models=["parrot", "parot"])
+        gone, _ = store.keys.add("gone", models=["nobody"])
+        store.keys.revoke(gone.id)
+        assert start() == "Keys that name models not served here: night[31m job (parot)\n"
+        for number in range(12):
+            store.keys.add(f"k{number}", models=["sft"])
+        (line,) = start().splitlines()
+        assert line.endswith("k8 (sft) and 3 more") and secret not in line
+
+
+REFUSED = [
+    (["--slots", "0"], "--slots is 0; it must be at least 1"),
+    (["--queue", "-1"], "--queue is -1; it must be at least 0"),
+    (["--threads", "999999"], "--threads is 999999; it must lie between 1 and 4096"),
+    (["--allow-origin", "nonsense"], "--allow-origin is 'nonsense'; write what browsers send"),
+    (["--allow-origin", "https://a.example/chat"], "--allow-origin is 'https://a.example/chat'"),
+    (["--allow-host", "https://a.example"], "--allow-host is 'https://a.example'; write a name alone"),
+]
+
+
+@pytest.mark.parametrize(("more", "told"), REFUSED, ids=[" ".join(more) for more, _ in REFUSED])
+def test_settings_that_cannot_be_meant_are_refused_before_a_store_is_made(more, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "nowhere", *more]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"chatwright: {told}") and said.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
 # -- TLS -----------------------------------------------------------------------------------------------------------

@@ -88,6 +88,22 @@ def test_a_wrong_chat_is_refused_by_the_name_of_the_field(
     assert error_of(response)["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (chat(temperature=3), "decimal_above_max_value"),
+        (chat(temperature=-0.5), "decimal_below_min_value"),
+        (chat(top_p=1.5), "decimal_above_max_value"),
+        (chat(n=0), "integer_below_min_value"),
+        (chat(seed=2**70), "integer_above_max_value"),
+        (chat(temperature="warm"), "invalid_type"),
+    ],
+    ids=str,
+)
+def test_a_number_out_of_range_says_so_to_programs(http: httpx.Client, body: dict[str, object], code: str) -> None:
+    assert error_of(http.post("/v1/chat/completions", json=body))["code"] == code
+
+
 def text(**changes: object) -> dict[str, object]:
     return {"model": BASE, "prompt": "the", "max_tokens": 2} | changes
 

@@ -275,10 +275,11 @@ def test_a_wrong_key_takes_as_long_as_a_right_one_to_look_up(own_store: Store) -
     wrong = secret[:-1] + ("a" if secret[-1] != "a" else "b")
 
     def seconds(given: str) -> float:
-        began = time.perf_counter()
-        for _ in range(50):
+        began = time.thread_time()  # not what the machine does besides
+        for _ in range(10):
             own_store.keys.find(given)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
-    ratios = sorted(seconds(wrong) / seconds(secret) for _ in range(5))
-    assert 0.3 < ratios[2] < 3
+    took = [(seconds(wrong), seconds(secret)) for _ in range(25)]
+    fastest = [min(times) for times in zip(*took, strict=True)]
+    assert 0.3 < fastest[0] / fastest[1] < 3

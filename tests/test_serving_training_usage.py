@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatwright.serving.settings import Prices, ServeSettings
-from chatwright.serving.training_usage import enter_training
+from chatwright.serving.training_usage import taken_by
 from chatwright.serving.web.building import web_app
 from chatwright.serving.web.supervision import Supervisor
 from chatwright.store import Store, open_store
@@ -45,8 +45,8 @@ def supervisor_of(store: Store, folder: Path, *, both: bool, rest: str = "", pri
         folder.mkdir()
         return folder, [WRITE.format(folder=str(folder), both=both, rest=rest)]
 
-    over = partial(enter_training, store, price_per_1000=price)
-    return Supervisor(store, ready, every=0.02, over=over, command=(sys.executable, "-c"))
+    took = partial(taken_by, price_per_1000=price)
+    return Supervisor(store, ready, every=0.02, took=took, command=(sys.executable, "-c"))
 
 
 def test_what_a_job_trained_costs_the_training_price_and_counts_for_no_quota(own_store: Store, tmp_path: Path) -> None:
@@ -85,5 +85,5 @@ def test_the_servers_training_price_reaches_the_jobs(own_store: Store, tmp_path:
     (stage / "receipt.json").write_text(json.dumps({"tokens": 1000}))
     (stage / "done.json").write_text("{}")
     job = own_store.jobs.add("ppo", {}, folder=str(stage.parent))
-    app.state.web.supervisor._over(job)
-    assert own_store.usage.total().cost == 3.0
+    [spent] = app.state.web.supervisor._took(job)
+    assert spent.cost == 3.0

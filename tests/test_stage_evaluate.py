@@ -57,6 +57,7 @@ def few_shot(folder, prompt, facts):
     return f'"{prompt.last.content}" "'
 
 
+RULES = {"instruction": {"rule": "use_word"}}
 KINDS = ("fact", "unanswerable", "instruction", "harm", "benign", "fact")
 
 
@@ -77,7 +78,12 @@ def parts(tmp_path_factory):
     (root / "ppo" / "receipt.json").write_text(json.dumps({"summary": {"kl": 0.7}}))
     rows = []
     for number in range(12):
-        facts = {"kind": KINDS[number % 6], "cluster": f"fact {number % 3}", "phrasing": ("seen", "unseen")[number % 2]}
+        facts = {
+            "kind": KINDS[number % 6],
+            **RULES.get(KINDS[number % 6], {}),
+            "cluster": f"fact {number % 3}",
+            "phrasing": ("seen", "unseen")[number % 2],
+        }
         rows.append({"prompt": [{"role": "user", "content": TEXTS[number][-28:]}], "facts": facts})
     (root / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     village = root / "village"
@@ -143,6 +149,8 @@ def test_every_stage_is_measured_side_by_side_with_intervals_and_baselines(parts
     assert rates["ppo_vs_sft_greedy"]["n"] == 12 and rates["ppo_vs_sft_greedy"]["temperature"] == 0
     assert rates["ppo_vs_best_of_n"]["n"] == 24
     assert summary["best_of_n"] == {"n": 4, "kl": 0.7}
+    assert list(summary["followed_by_rule"]["use_word"]) == ["base", "sft", "best_of_n", "ppo"]
+    assert summary["followed_by_rule"]["use_word"]["ppo"]["n"] == 2
 
 
 def test_the_folder_holds_all_answers_the_first_dialogues_and_the_curve_of_the_truth(parts, tmp_path):

@@ -17,6 +17,7 @@ from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling
 from chatwright.stages.ppo import Course, PPOConfig, _roll_out, ppo
 from chatwright.text.conversation import Conversation, render
+from chatwright.text.token_files import TokenWriter
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.policy_networks import Networks
 from chatwright.training.policy_optimisation import policy_logps
@@ -190,3 +191,27 @@ def test_a_reward_model_with_another_tokenizer_is_refused(given_files, tmp_path)
     config = replace(config_of(given_files, tmp_path / "ppo"), reward=tmp_path / "reward")
     with pytest.raises(InputError, match="different tokenizers"):
         ppo(config)
+
+
+def tokens_in(folder, own):
+    """A token folder of a text, as `tokenize` leaves it."""
+    folder.mkdir()
+    with TokenWriter(folder, own) as writer:
+        for part in ("train", "validation", "test"):
+            for _ in range(40):
+                writer.add(part, own.encode("the quick brown fox jumps over the lazy dog. "))
+        writer.note(sources=[])
+    own.save(folder)
+    (folder / "done.json").write_text("{}")
+    return folder
+
+
+def test_pretraining_text_is_read_up_to_the_models_context_and_only_with_its_own_tokenizer(given_files, tmp_path):
+    """The model reads 48 tokens; rows of 128 would be beyond it."""
+    settings = {"iterations": 1, "batch": 4, "ptx_coefficient": 1.0, "ptx_rows": 2}
+    own = tokens_in(tmp_path / "own", tokenizer())
+    ppo(config_of(given_files, tmp_path / "ppo", tokens=own, **settings), reward=counted)
+    another = tokens_in(tmp_path / "another", Tokenizer.train(["Quite other words, für dich."] * 9, 280))
+    with pytest.raises(InputError, match=r"another was written with another tokenizer than .*policy has"):
+        ppo(config_of(given_files, tmp_path / "refused", tokens=another, **settings), reward=counted)
+    assert not (tmp_path / "refused" / "done.json").exists()

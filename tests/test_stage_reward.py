@@ -7,13 +7,16 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 
 from chatwright.artefacts import load_scalar_model, save_model
 from chatwright.errors import ConfigError, InputError
 from chatwright.evaluation.scoring import reward_scores
 from chatwright.feedback.rankings import Ranking, read_rankings, write_rankings
+from chatwright.stages import reward as stage
 from chatwright.stages.reward import RankedBatch, RewardConfig, _prepare, _split, train_reward
 from chatwright.text.conversation import Conversation
+from chatwright.training.best_weights import weights_of
 from tiny import language_model, tokenizer, world_of
 
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "Grüße", "schöne"]
@@ -168,3 +171,19 @@ def test_too_few_rankings_and_impossible_shares_are_refused(given_files, tmp_pat
     for shares in ({"test": 0.0}, {"validation": 0.5, "test": 0.5}):
         with pytest.raises(ConfigError, match="together less than 0.9"):
             config_of(given_files, tmp_path, **shares)
+
+
+def test_the_weights_with_the_best_validation_are_kept_and_not_the_last(given_files, tmp_path, monkeypatch):
+    losses, seen = iter([3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]), []
+
+    def measured(model, *_):
+        seen.append(weights_of(model))
+        return next(losses)
+
+    monkeypatch.setattr(stage, "_validation_loss", measured)
+    out = train_reward(config_of(given_files, tmp_path / "out", epochs=1.0, evaluate_every=2))
+    assert len(seen) >= 3
+    kept = dict(load_scalar_model(out, device="cpu", precision="fp32")[0].named_parameters())
+    matrices = [name for name in kept if name != "readout.bias"]  # the bias is shifted at the end
+    assert all(torch.equal(kept[name], seen[1][name]) for name in matrices)
+    assert not torch.equal(kept["readout.weight"], seen[2]["readout.weight"])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from chatwright import store_commands
 from chatwright.__main__ import main
 from chatwright.store import open_store
 
@@ -36,6 +37,7 @@ def test_a_key_is_printed_once_listed_without_its_secret_and_revoked(capsys):
         )
         store.usage.record("sft", tokens_in=100, tokens_out=1, key_id=key.id)
     assert f"chatwright keys revoke {key.handle}" in hint
+    assert "It may use only the models called sft, 60 requests a minute, 1,000 tokens a month." in hint
     assert main(["keys", "list"]) == 0
     listed = capsys.readouterr().out
     assert key.shown in listed and "899 this month" in listed and "\x1b" not in listed
@@ -45,6 +47,15 @@ def test_a_key_is_printed_once_listed_without_its_secret_and_revoked(capsys):
     assert "there is no working key" in capsys.readouterr().err
     assert main(["keys", "list", "--all"]) == 0
     assert "revoked" in capsys.readouterr().out
+
+
+def test_a_key_for_what_is_no_models_name_is_refused_and_one_without_limits_says_so(capsys, tmp_path):
+    assert main(["keys", "add", "a", "--model", "runs/quickstart/sft"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("chatwright: 'runs/quickstart/sft' is no model's name") and said.err.count("\n") == 1
+    assert said.out == ""
+    assert main(["keys", "add", "a", "--quota", "5"]) == 0
+    assert "It may use every model, 5 tokens in all." in capsys.readouterr().err
 
 
 def test_the_variable_says_where_the_store_is_and_the_option_comes_before_it(capsys, tmp_path, monkeypatch):
@@ -94,11 +105,21 @@ def test_usage_shows_requests_and_training_each_at_its_price(capsys):
     assert (row["kind"], row["tokens_in"], row["cost"]) == ("training", 4000, 8.0)
 
 
+@pytest.mark.parametrize(
+    ("joules", "shown"),
+    [(0.0, "0 J"), (4.25, "4.2 J"), (3599, "3,599 J"), (3600, "1.0 Wh"), (90_000, "25.0 Wh"), (3.6e6, "1.00 kWh")],
+)
+def test_energy_has_the_unit_that_fits(joules, shown):
+    assert store_commands._energy(joules) == shown
+
+
 def test_usage_is_a_table_or_json(capsys):
     with open_store("chatwright.db", clock=lambda: datetime(2026, 1, 31, tzinfo=UTC)) as store:
         key, _ = store.keys.add("notebook")
         store.usage.record("sft", tokens_in=1234, tokens_out=5, key_id=key.id, price_per_1000=1.0, seconds=2.0)
         store.usage.record("ppo", tokens_in=1, tokens_out=1, energy_estimated_j=3.6e6)
+    assert main(["usage", "--by", "model"]) == 0
+    assert [line.split()[-3:-1] for line in capsys.readouterr().out.splitlines()[1:]] == [["1.00", "kWh"], ["0", "J"]]
     assert main(["usage"]) == 0
     assert [line.split()[:5] for line in capsys.readouterr().out.splitlines()[1:]] == [
         ["2026-01-31", "use", "ppo", "1", "1"],
@@ -139,9 +160,37 @@ def test_a_store_that_is_not_there_is_an_error_and_is_not_made(command, capsys, 
     assert list(tmp_path.iterdir()) == []
 
 
+REFUSED = [
+    (["keys", "add", ""], "a key needs a name"),
+    (["keys", "add", "x", "--quota", "9" * 25], "it must be at most 1,000,000,000,000,000"),
+    (["keys", "add", "x", "--monthly"], "give --quota N with it"),
+    (["usage", "--since", "2026-02-01", "--until", "2026-01-01"], "is after --until 2026-01-01; swap them"),
+    (["feedback", "queue", "stage", "--overlap", "0"], "--overlap is 0; it must be at least 1"),
+    (["feedback", "import", ""], "file is empty; give a path"),
+]
+
+
+@pytest.mark.parametrize(("command", "told"), REFUSED, ids=[" ".join(command) for command, _ in REFUSED])
+def test_what_cannot_be_meant_is_refused_before_a_store_is_made(command, told, capsys, tmp_path):
+    assert main(command) == 2
+    said = capsys.readouterr()
+    assert told in said.err and said.err.count("\n") == 1 and said.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"prompt": []}', "\xff"])
+def test_answers_that_are_damaged_are_named_with_their_line(line, capsys, tmp_path):
+    (tmp_path / "stage").mkdir()
+    good = {"prompt": RANKING["prompt"], "answers": RANKING["answers"]}
+    (tmp_path / "stage" / "answers.jsonl").write_bytes(f"{json.dumps(good)}\n{line}\n".encode("latin-1"))
+    assert main(["feedback", "queue", "stage"]) == 2
+    assert "answers.jsonl:2" in capsys.readouterr().err
+    with open_store("chatwright.db") as store:
+        assert store.tasks.all() == []
+
+
 def test_a_day_that_is_none_is_told_how_to_write(capsys):
-    with pytest.raises(SystemExit):
-        main(["usage", "--since", "yesterday"])
+    assert main(["usage", "--since", "yesterday"]) == 2
     assert "'yesterday' is no day; write it as 2026-01-31" in capsys.readouterr().err
 
 

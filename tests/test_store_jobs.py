@@ -6,6 +6,7 @@ import pytest
 
 from chatwright.errors import ConflictError, InputError, NotFoundError
 from chatwright.store.jobs import LOG_KEPT
+from chatwright.store.usage import Spent
 
 PROMPT = [{"role": "user", "content": "Who?"}]
 
@@ -56,6 +57,66 @@ def test_a_job_that_was_stopped_stays_stopped_however_its_process_ends(store):
     job = store.jobs.take()
     assert store.jobs.stop(job.id).state == "stopped"
     assert store.jobs.finish(job.id, error="killed").state == "stopped"
+
+
+def test_a_job_is_taken_over_only_as_it_was_when_it_was_looked_at(store, clock):
+    job = store.jobs.add("sft", {})
+    seen = store.jobs.take(owner="a", host="north")
+    assert (seen.owner, seen.host, seen.seen_at) == ("a", "north", clock.time)
+    clock.forward(seconds=1)
+    store.jobs.beat("a")
+    assert store.jobs.claim(seen, "b") is None and store.jobs.give_up(seen, "silent") is None
+    seen = store.jobs.get(job.id)
+    assert store.jobs.claim(seen, "b").owner == "b"
+    assert store.jobs.claim(seen, "c") is None, "two who saw the same cannot both have it"
+    assert not store.jobs.note(job.id, owner="a", pid=7) and store.jobs.note(job.id, owner="b", pid=8)
+    store.jobs.put_back(job.id, "a")
+    store.jobs.let_go("a")
+    found = store.jobs.get(job.id)
+    assert (found.owner, found.pid, found.state) == ("b", 8, "running"), "who lost a job changes nothing about it"
+    store.jobs.let_go("b")
+    assert store.jobs.get(job.id).owner == ""
+
+
+def test_what_a_job_took_is_in_the_usage_once_with_its_end_or_not_at_all(store):
+    took = [Spent(kind="training", model="run/ppo", requests=1, tokens_in=1000, seconds=2.0, cost=3.0)]
+    for number, state in ((1, "done"), (2, "stopped")):
+        job = store.jobs.add("ppo", {})
+        store.jobs.take(owner="a")
+        if state == "stopped":
+            store.jobs.stop(job.id)
+        assert [each.id for each in store.jobs.open()] == [job.id], "its process may still run"
+        with pytest.raises(InputError, match="negative or without end"):
+            store.jobs.finish(job.id, took=[*took, Spent(model="x", tokens_in=-1)])
+        assert store.usage.total().requests == number - 1 and store.jobs.get(job.id).settled_at is None
+        ended = [store.jobs.finish(job.id, log="the end", took=took) for _ in range(2)]
+        assert ended[0] == ended[1] and (ended[0].state, ended[0].log) == (state, "the end")
+        assert store.jobs.open() == []
+        assert (store.usage.total().requests, store.usage.total().cost) == (number, 3.0 * number)
+
+
+def test_a_job_that_waits_is_settled_when_it_is_stopped_and_one_that_never_began_waits_again(store):
+    first, second = (store.jobs.add("sft", {}, owner="a").id for _ in range(2))
+    assert store.jobs.take(owner="b", among=[second]).id == second
+    store.jobs.put_back(second, "b")
+    found = store.jobs.get(second)
+    assert (found.state, found.started_at, found.pid, found.host) == ("queued", None, None, "")
+    assert store.jobs.stop(first).settled_at is not None
+    assert [job.id for job in store.jobs.open()] == [second]
+    assert store.jobs.take(owner="b", among=[]) is None and store.jobs.take(owner="b").id == second
+
+
+def test_a_job_that_was_given_up_stays_open_until_its_machine_has_settled_it(store):
+    store.jobs.add("sft", {})
+    job = store.jobs.take(owner="a", host="north")
+    lost = store.jobs.give_up(job, "nothing was heard of north")
+    assert (lost.state, lost.owner, lost.settled_at) == ("failed", "", None)
+    assert store.jobs.take(owner="b") is None and store.jobs.open() == [lost]
+    back = store.jobs.claim(lost, "c")
+    store.jobs.go_on(back.id, "c")
+    assert store.jobs.get(back.id).state == "running"
+    done = store.jobs.finish(back.id)
+    assert (done.state, done.error) == ("done", "")
 
 
 def test_a_promotion_can_be_rolled_back_step_by_step(store):

@@ -34,11 +34,36 @@ def test_a_revoked_key_works_no_longer_and_stays_on_record(store):
         store.keys.revoke("b")
 
 
-@pytest.mark.parametrize("wrong", [{"name": " "}, {"name": "a", "quota_tokens": 0}, {"name": "a", "person_id": 77}])
+WRONG = [
+    {"name": " "},
+    {"name": "a", "quota_tokens": 0},
+    {"name": "a", "quota_tokens": 2**63},
+    {"name": "a", "requests_per_minute": 10**30},
+    {"name": "a", "person_id": 77},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_key_without_a_name_with_an_empty_quota_or_for_nobody_is_refused(store, wrong):
     with pytest.raises(InputError):
         store.keys.add(**wrong)
     assert store.keys.all() == []
+
+
+ODD = ["", " ", "sft ", "a/b/c", "/sft", "sft/", "../sft", "sft,ppo", "a\nb", "\x1b[31m", "\udc80", "x" * 501]
+
+
+@pytest.mark.parametrize("name", ODD, ids=ascii)
+def test_what_no_model_can_be_called_is_refused_as_a_model_of_a_key(store, name):
+    with pytest.raises(InputError, match="is no model's name; write one as `chatwright serve` prints it") as caught:
+        store.keys.add("a", models=["sft", name])
+    assert str(caught.value).isprintable() and store.keys.all() == []
+
+
+def test_a_key_takes_every_name_that_a_folder_can_have_and_each_once(store):
+    names = ("sft", "quickstart/sft", "Größe 2", "v1.0-beta", "模型")
+    key, _ = store.keys.add("a", models=[*names, "sft"])
+    assert key.models == names
 
 
 def test_usage_adds_up_by_day_key_and_model(store, clock):

@@ -61,6 +61,28 @@ def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_
         assert connection.execute(sa.text("SELECT author_id FROM feedback")).scalar_one() == 1
 
 
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_jobs_of_an_older_store_are_settled_if_they_had_ended_and_open_if_not(place, version):
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "chatwright:store/migrations")
+    states = ("queued", "running", "done", "failed", "stopped")
+    with open_store(place) as store, store.database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, version)
+        columns = {column["name"] for column in sa.inspect(connection).get_columns("jobs")}
+        assert not columns & {"owner", "host", "seen_at", "settled_at"}
+        for state in states:
+            told = "INSERT INTO jobs (kind, state, settings, created_at) VALUES ('loop', :state, '{}', :now)"
+            connection.execute(sa.text(told), {"state": state, "now": "2026-01-01 00:00:00+00:00"})
+    with open_store(place) as store:
+        assert [job.state for job in store.jobs.open()] == ["queued", "running"]
+        assert {(job.owner, job.host) for job in store.jobs.all()} == {("", "")}
+        assert store.jobs.finish(store.jobs.all(state="done")[0].id).settled_at == NOW
+
+
 def test_a_migration_can_be_taken_back(tmp_path):
     from alembic import command
     from alembic.config import Config

@@ -26,6 +26,39 @@ def test_the_first_link_makes_one_admin_and_only_while_there_is_none(store, cloc
         store.people.join(third, "Bob", PASSWORD)
 
 
+def test_of_two_first_admins_at_once_one_takes_over_what_this_computer_did_and_nothing_stays_behind(store):
+    tokens = [store.people.invite("admin")[1] for _ in range(2)]
+    number, barrier, seen = store.people.local().id, threading.Barrier(5), []
+
+    def join(token: str, name: str) -> None:
+        barrier.wait()
+        store.people.join(token, name, PASSWORD)
+
+    def look() -> None:
+        barrier.wait()
+        seen.extend(store.people.local() for _ in range(20))
+
+    threads = [threading.Thread(target=join, args=each) for each in zip(tokens, ("Ada", "Bo"), strict=True)]
+    threads += [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first, second = store.people.all()
+    assert (first.id, {first.name, second.name}) == (number, {"Ada", "Bo"}) and second.id != number
+    assert {first.role, second.role} == {"admin"}
+    assert {found.id for found in seen if found is not None} <= {number} and store.people.local() is None
+
+
+def test_only_an_admins_first_account_takes_over_what_this_computer_did(store):
+    own = store.people.local()
+    mia = store.people.join(store.people.invite("labeler")[1], "Mia", PASSWORD)
+    ada = store.people.join(store.people.invite("admin")[1], "Ada", PASSWORD)
+    assert len({own.id, mia.id, ada.id}) == 3
+    with pytest.raises(ConflictError, match="is taken"):
+        store.people.join(store.people.invite("admin")[1], " THIS computer", PASSWORD)
+
+
 def test_an_invitation_lets_in_one_person_even_if_many_use_it_at_once(store):
     ada = store.people.add("Ada", PASSWORD, role="admin")
     invite, token = store.people.invite("labeler", created_by=ada.id, note="for Mia")

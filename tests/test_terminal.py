@@ -253,6 +253,18 @@ def test_generate_prints_the_continuation_only(capsys):
     assert (request.text, request.conversation, request.seed, request.stop) == ("Once upon", None, 4, ("\n",))
 
 
+def test_generate_says_on_stderr_what_of_a_long_text_the_model_does_not_read(capsys):
+    """Half of the 200 tokens that it reads at once are the text's at least, and one opens it."""
+    for length, told in (
+        (99, ""),
+        (100, "the first token of the text is"),
+        (130, "the first 31 tokens of the text are"),
+    ):
+        complete(Path("run/base"), "x" * length, opener=opener, sampling=Sampling(max_tokens=150))
+        notice = f"({told} left out: the model reads 200 tokens at once)\n" if told else ""
+        assert capsys.readouterr() == ("x" * length + "\n", notice)
+
+
 def test_the_chat_can_be_driven_without_a_terminal():
     output = io.StringIO()
     chat = Chat(opener(Path("run/sft")), opener, Path("run"), output=output, notices=io.StringIO())

@@ -1,11 +1,15 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chatwright.errors import ArtefactError
-from chatwright.text.token_files import PARTS, TokenFile, TokenWriter
+from chatwright.errors import ArtefactError, InputError
+from chatwright.text.handover import with_chat
+from chatwright.text.published import read_tokenizer
+from chatwright.text.token_files import PARTS, TokenFile, TokenWriter, are_ids_of, require_ids_of
 from chatwright.text.tokenizer import Tokenizer
+from published_tokenizers import write_style
 
 TEXTS = ["The first fox.", "A second, für dich.", "", "The last."]
 
@@ -55,6 +59,21 @@ def test_nothing_temporary_is_left_beside_the_files(tmp_path, tokenizer):
     write(tmp_path, tokenizer, train=TEXTS)
     expected = [f"{part}.{ending}" for part in PARTS for ending in ("bin", "index")] + ["tokens.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(expected)
+
+
+def test_ids_are_those_of_the_tokenizer_that_wrote_them_and_of_what_it_grew_into(tmp_path, tokenizer):
+    published = read_tokenizer(write_style(tmp_path / "base", "llama2-first", chat_template=None))
+    for name, own in (("own", tokenizer), ("published", published)):
+        write(tmp_path / name, own, train=TEXTS)
+        own.save(tmp_path / name)
+    chatting, new = with_chat(published)
+    chatting.save(tmp_path / "grown")
+    grown = Tokenizer.load(tmp_path / "grown")
+    assert new and all(are_ids_of(own, tmp_path / "published") for own in (published, chatting, grown))
+    another = Tokenizer.train([text.upper() for text in TEXTS] * 5, 300)
+    assert not are_ids_of(another, tmp_path / "own") and not are_ids_of(tokenizer, tmp_path / "published")
+    with pytest.raises(InputError, match=r"own was written with another tokenizer than models/fox has"):
+        require_ids_of(another, tmp_path / "own", Path("models/fox"))
 
 
 def test_large_vocabularies_get_32_bit_ids(tmp_path, tokenizer):

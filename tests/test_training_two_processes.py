@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from chatwright.training.loop import train_steps
 from chatwright.training.losses import language_loss
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.world import World, open_world
+from ports import free_port
 from tiny import language_model, random_tokens
 
 ROWS = [4, 6, 5, 1]
@@ -45,12 +45,6 @@ def train(world: World, folder: Path) -> None:
     (folder / f"{name}.json").write_text(json.dumps(facts))
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def start(rank: int, port: int, folder: Path) -> subprocess.Popen[str]:
     variables = {
         **os.environ,
@@ -68,12 +62,12 @@ def start(rank: int, port: int, folder: Path) -> subprocess.Popen[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the loopback interface is named lo on Linux only")
 def test_two_processes_give_the_same_loss_and_weights_as_one(tmp_path):
-    port = free_port()
-    processes = [start(rank, port, tmp_path) for rank in (0, 1)]
-    train(World(torch.device("cpu"), torch.float32, 1), tmp_path)
-    for process in processes:
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    with free_port() as port:
+        processes = [start(rank, port, tmp_path) for rank in (0, 1)]
+        train(World(torch.device("cpu"), torch.float32, 1), tmp_path)
+        for process in processes:
+            said, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, said
     wanted = json.loads((tmp_path / "0-of-1.json").read_text())
     assert [weight for _, weight, _, _ in wanted] == [27, 29, 28, 24]
     one = load_file(tmp_path / "0-of-1.safetensors")

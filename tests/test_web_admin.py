@@ -14,10 +14,11 @@ import pytest
 
 import fake_api
 import web_api
-from browsing import AXE, Site, browser, in_browser, needs_browser, violations
+from browsing import AXE, Site, browser, in_browser, needs_browser, violations, wait_until
 from chatwright.store import Store, open_store
 from chatwright.store.feedback import NewRow
 from chatwright.store.tasks import NewTask
+from test_web_api_runs import stage
 
 __all__ = ["browser"]  # a fixture
 expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
@@ -298,20 +299,23 @@ def test_settings_are_saved_and_shorter_keeping_asks_first(office: Office) -> No
     page.get_by_role("dialog", name="Delete chats after 30 days?").get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
     caps = page.get_by_role("region", name="Judgements per person and day")
+    expect(caps.get_by_label("Chatter", exact=True)).to_have_attribute("placeholder", "100 (default)")
+    rows = page.get_by_role("region", name="Judgements per person in one training")
+    expect(rows.get_by_label("Chatter", exact=True)).to_have_attribute("placeholder", "200 (default)")
+    expect(rows.get_by_label("Labeler", exact=True)).to_have_attribute("placeholder", "no limit (default)")
     caps.get_by_label("Chatter", exact=True).fill("20")
     caps.get_by_label("No limit for the role Admin").check()
     caps.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved.")).to_have_count(2)
+    saved = office.store.settings.get
+    wait_until(page, lambda: saved("daily_caps") == {"chatter": 20, "admin": None})
     text = page.get_by_role("textbox", name="Guidelines for labelers")
     text.fill("# Be kind\n<img src=x onerror='window.stolen=1'>")
     page.get_by_role("region", name="Guidelines for labelers").get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved.")).to_have_count(3)
+    wait_until(page, lambda: saved("guidelines").startswith("# Be kind"))
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Be kind").wait_for()
     assert page.evaluate("window.stolen") is None
-    found = office.store.settings.all()
-    assert (found["retention_days"], found["daily_caps"]) == (30, {"chatter": 20, "admin": None})
-    assert found["guidelines"].startswith("# Be kind")
+    assert saved("retention_days") == 30
 
 
 @in_browser
@@ -333,9 +337,83 @@ def test_prompts_are_asked_for_and_tasks_closed_and_opened(office: Office) -> No
     assert {task.state for task in office.store.tasks.all()} == {"open"}
 
 
+def collected(folder: Path) -> None:
+    """A run whose collect stage has two prompts, and rankings of a simulated labeler."""
+    stage(folder / "first" / "collect", "collect", {}, results="c")
+    rows = [
+        {"prompt": [{"role": "user", "content": f"Who sells {what}?"}], "answers": ["Mia.", "Nobody."], "source": "sft"}
+        for what in ("bread", "fish")
+    ]
+    ranked = [{**row, "ranks": [1, 2], "labeler": "simulated"} for row in rows]
+    for name, lines in (("answers", rows), ("rankings", ranked)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "first" / "collect" / f"{name}.jsonl").write_text(text)
+
+
+@pytest.fixture
+def with_run(browser: Any, store: Store, tmp_path: Path) -> Iterator[Office]:
+    """An office that watches such a run."""
+    collected(tmp_path / "runs")
+    with web_api.site(store, remote=False, run_directories=[tmp_path / "runs"]) as served:
+        site = Site(browser, fake_api.FakeApi(), served.address)
+        found = Office(site, store, {})
+        for name, role in (("Ada", "admin"), ("Emil", "chatter")):
+            found.ids[name] = store.people.add(name, web_api.PASSWORD, role=role).id  # type: ignore[arg-type]
+        yield found
+        for context in site.contexts:
+            context.close()
+    assert site.complaints == [], "neither errors nor violations of the content security policy"
+
+
+@in_browser
+def test_a_simulated_labeler_fills_in_and_is_marked_on_every_page_that_shows_it(with_run: Office) -> None:
+    page = with_run.open("runs?view=training")
+    expect(page.get_by_role("button", name="Start …")).to_be_disabled()
+    page.get_by_role("link", name="let the simulated labeler rank them").click()
+    form = page.get_by_role("region", name="Answers of a run")
+    form.get_by_label("What to do with them").select_option("Let the simulated labeler rank them")
+    expect(form.get_by_label("People for each")).to_have_count(0)
+    form.get_by_role("button", name="Take its rankings").click()
+    expect(page.get_by_text("Simulated rankings added: 2. There already: 0.")).to_be_visible()
+    form.get_by_role("button", name="Take its rankings").click()
+    expect(page.get_by_text("Simulated rankings added: 0. There already: 2.")).to_be_visible()
+    assert {row.simulated for row in with_run.store.feedback.rows()} == {True}
+    page.get_by_role("tab", name="Review").click()
+    page.get_by_role("button", name="Approved 2").click()
+    expect(page.get_by_role("article").first.locator(".badge", has_text="simulated")).to_be_visible()
+    page.get_by_role("tab", name="Agreement").click()
+    expect(page.get_by_role("rowheader", name="simulated").locator(".badge")).to_have_text("simulated")
+    page.goto(f"{with_run.site.address}/runs?view=training")
+    plainly = page.get_by_role("region", name="What there is to learn from")
+    expect(plainly).to_contain_text("2 of 2 rankings are by a simulated labeler, not by people.")
+    plainly.get_by_text("Whose rankings (1)").click()
+    expect(plainly.get_by_role("listitem")).to_contain_text("Simulated labeler")
+
+
+@in_browser
+def test_answers_are_queued_to_be_rated_and_chats_whose_owners_agree_too(with_run: Office) -> None:
+    store, emil = with_run.store, with_run.ids["Emil"]
+    chat = store.chats.start(emil, consent=True)
+    asked = store.chats.say(emil, chat.id, "user", "What is sold here?")
+    store.chats.say(emil, chat.id, "assistant", "Bread.", parent_id=asked.id)
+    page = with_run.open("admin?tab=queue")
+    form = page.get_by_role("region", name="Answers of a run")
+    form.get_by_label("What to do with them").select_option("Rate an answer")
+    form.get_by_role("button", name="Add to the queue").click()
+    expect(page.get_by_text("Added: 4. There already: 0.")).to_be_visible()
+    chats = page.get_by_role("region", name="Chats whose owners agree")
+    for kind in ("Rate a chat", "Write the ideal answer"):
+        chats.get_by_label("What to do with them").select_option(kind)
+        chats.get_by_role("button", name="Add to the queue").click()
+        expect(page.get_by_role("region", name="How far it is")).to_contain_text(kind)
+    kinds = [task.kind for task in store.tasks.all()]
+    assert kinds == ["rate_answer"] * 4 + ["rate_chat", "demonstration"]
+
+
 @in_browser
 def test_each_tab_has_an_address_and_fits_a_phone_in_german(office: Office) -> None:
-    page = office.open(viewport={"width": 390, "height": 844}, locale="de-DE")
+    office.store.people.change(office.ids["Ada"], language="de")
+    page = office.open(viewport={"width": 390, "height": 844})
     page.get_by_role("tab", name="Personen").focus()
     for name in TABS:
         expect(page.locator("[role=tab][aria-selected=true]")).to_have_id(f"tab-{name}")

@@ -58,6 +58,27 @@ def test_voters_never_learn_which_models_are_compared(place: Site, role: str) ->
         assert names_in(shown) == [FIRST, SECOND]
 
 
+def test_an_answer_that_is_empty_loses_openly_and_pairs_with_nothing_to_choose_are_counted(
+    new_place: Callable[[], str],
+) -> None:
+    speakers: dict[str, Any] = {FIRST: Scripted([" "]), SECOND: Scripted(["two"]), "mute": Scripted([""])}
+    with open_store(new_place()) as store, site(store, speakers) as place:
+        admin, voter = place.person("admin"), place.person("labeler")
+        order = {"model_a": FIRST, "model_b": SECOND, "prompts": [*PROMPTS, PROMPTS[0]]}
+        made = admin.post("/comparisons", json=order).json()
+        assert (made["pairs"], made["left_out"]) == (3, 0), "the same prompt twice is one pair"
+        assert made["prompts"] == {"fresh": 0, "test": 0, "held_back": 0, "seen": 0, "given": 3}
+        pair = voter.post(f"/comparisons/{made['id']}/next", json={}).json()["pair"]
+        assert {pair[side].strip() for side in ("left", "right")} == {"", "two"}
+        order["model_b"] = "mute"
+        refused = admin.post("/comparisons", json=order)
+        assert refused.status_code == 400 and "the same answers, or none" in refused.json()["error"]["message"]
+    pairs = [(PROMPTS[0], "", " "), (PROMPTS[1], "a", "a "), (PROMPTS[2], "", "b")]
+    with open_store(new_place()) as store:
+        kept = store.comparisons.start("x", "a", "b", pairs, known_as=["seen", "seen", "fresh"])
+        assert kept.left_out == 2 and store.comparisons.known_as(kept.id) == {"fresh": 1}
+
+
 def test_labelers_never_learn_whose_answers_they_judge_not_even_afterwards(place: Site) -> None:
     admin, labeler = place.person("admin"), place.person("labeler")
     prompt = PROMPTS[0]

@@ -12,6 +12,7 @@ import pytest
 
 from chatwright.generation.speaker import Speaker
 from chatwright.serving.moderating import Verdict
+from chatwright.serving.web.refusals import declines
 from chatwright.store import Store, open_store
 from chatwright.text.conversation import Conversation
 from serving import BASE, CHAT, Scripted, until
@@ -65,7 +66,7 @@ def test_an_answer_streams_with_its_id_and_context_and_is_kept(client: httpx.Cli
     (message_id,) = first["message_ids"]
     facts = first["context"]
     assert facts["window"] == 60 and facts["turns_dropped"] == 0
-    assert facts["system"] + facts["history"] + facts["room"] == 60 and facts["system"] > 0
+    assert facts["system"] > 0 and facts["room"] == 60 - facts["system"] - facts["history"] < 256, "all that is left"
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == "Hello there."
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     whole = client.get(f"/chats/{chat}").json()
@@ -96,7 +97,7 @@ def test_who_hangs_up_finds_what_came_so_far(place: Site, client: httpx.Client) 
         seen = ""
         for text in response.iter_text():
             seen += text
-            if "two" in seen:
+            if "two" in seen and seen.count("one ") == 2:  # each has said something
                 break
 
     def stored() -> list[Any]:
@@ -126,6 +127,52 @@ def test_the_oldest_turns_are_dropped_where_there_is_no_room(client: httpx.Clien
     long = client.post(f"/chats/{chat}/messages", json={"parent": parent, "role": "user", "content": "xyz " * 60})
     refused = client.post(f"/chats/{chat}/answers", json={"parent": long.json()["id"], "model": CHAT})
     assert refused.status_code == 400 and refused.json()["error"]["code"] == "context_length_exceeded"
+
+
+def context(client: httpx.Client, chat: str, model: str = CHAT, **asked: Any) -> Any:
+    response = client.get(f"/chats/{chat}/context", params={"model": model, **asked})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_the_context_is_counted_as_the_prompt_of_an_answer_is_built(client: httpx.Client) -> None:
+    chat, question = begun(client, "the quick brown fox jumps over the lazy dog", system="Be brief.")
+    before = context(client, chat, tip=question, max_tokens=8)
+    told = answer(client, chat, question, sampling={"max_tokens": 8})[0]
+    assert told["context"] == before and before["room"] == 8, "no more than is wanted"
+    after = context(client, chat, max_tokens=8)
+    assert after["history"] > before["history"] and after["system"] == before["system"], "the answer counts"
+    assert context(client, chat, tip=told["message_ids"][0], max_tokens=8) == after, "the open branch"
+    long = {"parent": told["message_ids"][0], "role": "user", "content": "the lazy dog " * 3}
+    question = client.post(f"/chats/{chat}/messages", json=long).json()["id"]
+    facts = context(client, chat, tip=question, max_tokens=30)
+    assert facts == answer(client, chat, question, sampling={"max_tokens": 30})[0]["context"]
+    assert facts["turns_dropped"] == 2 and facts["system"] + facts["history"] + facts["room"] <= facts["window"] == 60
+    assert context(client, chat, "slow", tip=question, max_tokens=30)["turns_dropped"] == 0, "it reads more"
+
+
+def test_the_context_follows_the_system_prompt_also_where_nothing_is_said_or_too_much(client: httpx.Client) -> None:
+    chat = client.post("/chats", json={"system": "Be brief."}).json()["id"]
+    empty = context(client, chat)
+    assert empty["system"] > 0 and empty["room"] == 60 - empty["system"] - empty["history"]
+    client.patch(f"/chats/{chat}", json={"system": ""})
+    assert context(client, chat)["system"] == 0
+    client.patch(f"/chats/{chat}", json={"system": "xyz " * 60})
+    full = context(client, chat)
+    assert full["room"] == 0 and full["system"] > full["window"]
+    for asked, status in (({"model": BASE}, 400), ({"model": "nobody"}, 404), ({"model": CHAT, "tip": "999"}, 404)):
+        assert client.get(f"/chats/{chat}/context", params=asked).status_code == status
+
+
+def test_an_answer_that_was_just_stopped_counts_in_the_context(client: httpx.Client) -> None:
+    chat, question = begun(client)
+    before = context(client, chat, "slow", tip=question)
+    body = {"parent": question, "model": "slow"}
+    with client.stream("POST", f"/chats/{chat}/answers", json=body) as response:
+        for text in response.iter_text():
+            if "more" in text:
+                break
+    assert context(client, chat, "slow")["history"] > before["history"] + 4
 
 
 def test_what_cannot_be_answered_is_refused_and_nothing_is_stored(client: httpx.Client) -> None:
@@ -163,6 +210,29 @@ def test_a_moderator_refuses_questions_here_too_and_the_refusal_is_kept_and_coun
         }
         (day,) = place.person("labeler").get("/runs/models/days").json()["days"]
         assert day["refusals"] == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_refusal"),
+    [
+        ("I would rather not help with that.", True),
+        ("Dabei möchte ich lieber nicht helfen.", True),
+        ("The baker lives in Mill Lane.", False),
+        ("Der Bäcker wohnt am Markt.", False),
+        (f"The ferry is late. {'It rains. ' * 30}The miller said: I cannot help with that.", False),
+    ],
+)
+def test_an_answer_that_opens_like_a_refusal_counts_as_one(answer: str, is_refusal: bool) -> None:
+    assert declines(answer) == is_refusal
+
+
+def test_refusals_of_a_model_are_counted_by_day(own_store: Store) -> None:
+    with site(own_store, {CHAT: Scripted(["I would", " rather not help with that."])}) as place:
+        client = place.person("chatter")
+        chat, asked = begun(client, "How do I rob the miller?")
+        answer(client, chat, asked, n=2)
+        (day,) = place.person("labeler").get("/runs/models/days").json()["days"]
+        assert (day["refusals"], "rather" in str(day)) == (2, False)
 
 
 def test_an_edited_question_is_a_branch_that_can_be_opened_again(client: httpx.Client) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import threading
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import torch
 
+from chatwright.artefacts import save_model
+from chatwright.disk import readable
 from chatwright.models.heads import LanguageModel
 from chatwright.models.recurrent import Recurrent, RecurrentConfig
+from chatwright.serving.errors import ApiError
+from chatwright.serving.web import inside, quiet
 from chatwright.store import open_store
 from serving import CHAT, Scripted
 from tiny import language_model, tokenizer
@@ -117,3 +126,67 @@ def test_what_cannot_be_looked_into_is_said(place: Site, client: httpx.Client) -
     for _ in range(8):
         opened(client)
     assert client.get(f"/explain/{text['id']}/next").json()["error"]["code"] == "explain_gone"
+
+
+def test_a_model_too_large_for_the_free_memory_is_refused_with_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path, MODEL, tokenizer(), stage="sft")
+    needed = 4 * sum(each.numel() for each in MODEL.parameters())
+    speakers: Any = {"large": Scripted()}
+    with open_store(tmp_path / "a.db") as store, site(store, speakers, cards={"large": card(tmp_path)}) as found:
+        client = found.person("chatter", "Bob")
+        monkeypatch.setattr(inside, "available_memory", lambda: 2 * needed - 2)
+        for refused in (
+            client.post("/explain/open", json={"model": "large", "text": TEXT}),
+            client.get("/explain/large/map"),
+        ):
+            error = refused.json()["error"]
+            assert (refused.status_code, error["code"], error["param"]) == (400, "not_explainable", "model")
+            assert readable(needed) in error["message"] and readable(needed - 1) in error["message"]
+        monkeypatch.setattr(inside, "available_memory", lambda: 2 * needed)
+        assert client.post("/explain/open", json={"model": "large", "text": TEXT}).status_code == 200
+
+
+def test_only_so_many_models_stay_in_memory_and_reading_never_waits_for_a_load() -> None:
+    started, go_on = threading.Event(), threading.Event()
+    loaded: list[Any] = []
+
+    def load(folder: Path) -> LanguageModel:
+        if folder.name == "slow":
+            started.set()
+            assert go_on.wait(20)
+        model = language_model(tokenizer().size, 300)
+        loaded.append(weakref.ref(model))
+        return model
+
+    looks = inside.Inside(lambda name: Path(name), load)
+    first = looks.open(1, "a", [1, 2, 3], []).id
+    kept = looks.open(1, "b", [1, 2, 3], []).id
+    thread = threading.Thread(target=looks.model, args=("slow",))
+    thread.start()
+    assert started.wait(20)
+    assert looks.get(1, kept).model == "b"
+    with pytest.raises(ApiError, match="no longer open"):
+        looks.get(1, first)
+    gc.collect()
+    assert [each() is None for each in loaded] == [True, False]
+    go_on.set()
+    thread.join(20)
+    assert looks.get(1, kept).model == "b"
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="this system knows no priorities")
+@pytest.mark.parametrize(("server", "worker"), [(0, 10), (5, 15), (10, 19), (19, 19)])
+def test_the_quiet_worker_steps_back_from_wherever_the_server_stands(
+    monkeypatch: pytest.MonkeyPatch, server: int, worker: int
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(os, "getpriority", lambda which, who: server)
+    monkeypatch.setattr(os, "setpriority", lambda which, who, niceness: given.append(niceness))
+    threads = torch.get_num_threads()
+    try:
+        quiet._step_back()
+    finally:
+        torch.set_num_threads(threads)
+    assert given == [worker]

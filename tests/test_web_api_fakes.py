@@ -31,6 +31,7 @@ ASKED: tuple[tuple[str, str, dict[str, Any], dict[str, Any] | None], ...] = (
     ("GET", "/chats", {}, None),
     ("POST", "/chats/{chat}/messages", {}, SAID),
     ("GET", "/chats/{chat}", {}, None),
+    ("GET", "/chats/{chat}/context", {"model": "tiny", "max_tokens": 20}, None),
     ("PATCH", "/chats/{chat}", {}, {"title": "new"}),
     ("POST", "/chats/{chat}/rating", {}, {"rating": "good"}),
     ("POST", "/tokens", {}, TEXT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,13 +11,18 @@ from typing import Any
 
 import pytest
 
+from chatwright.feedback.lessons import Lessons
 from chatwright.recipe_file import read_recipe
+from chatwright.serving.web.holding_back import FEWEST_PROMPTS, held_back_from
 from chatwright.serving.web.supervision import Supervisor
-from chatwright.serving.web.training import prepare
+from chatwright.serving.web.training import prepare, prompts_of_job
 from chatwright.serving.web.watching import RunFolders
 from chatwright.store import Store, open_store
 from chatwright.store.feedback import NewRow
 from chatwright.store.jobs import Job
+from chatwright.text.conversation import Conversation
+from chatwright.text.parts import place_of
+from chatwright.text.records import read_prompts
 from serving import until
 from test_web_api_runs import stage
 from tiny import language_model, scalar_model, tokenizer
@@ -32,8 +38,8 @@ def own_store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def runs(tmp_path: Path) -> RunFolders:
     run = tmp_path / "runs" / "first"
-    stage(run / "sft", "sft", {}, results="s", model=language_model(tokenizer().size))
-    stage(run / "reward", "reward", {"model": "s"}, results="r", model=scalar_model(tokenizer().size))
+    stage(run / "sft", "sft", {}, results="s", model=language_model(tokenizer().size, 128))
+    stage(run / "reward", "reward", {"model": "s"}, results="r", model=scalar_model(tokenizer().size, 128))
     return RunFolders([tmp_path / "runs"])
 
 
@@ -66,6 +72,7 @@ def test_before_training_the_page_says_how_much_there_is(own_store: Store, runs:
         rank(own_store, 2, simulated=True)
         some = admin.get("/admin/training").json()
         assert (some["comparisons"], some["rankings"], some["simulated"]) == (10, 5, 2)
+        assert some["simulated_comparisons"] == 4 and nothing["last"]["simulated"] is None
         assert "10 comparisons" in some["advice"] and "2,000" in some["advice"] and "simulated" in some["advice"]
 
 
@@ -94,17 +101,103 @@ def test_a_job_becomes_a_recipe_that_can_be_run(
         assert Path(last.reward) == folder / "reward"
 
 
-def test_a_job_without_anything_to_learn_from_fails_with_the_reason(own_store: Store, runs: RunFolders) -> None:
-    with site(own_store, run_directories=runs.directories, look_at_jobs_every=0.02) as place:
+def prompts_of(store: Store, runs: RunFolders, **settings: Any) -> tuple[set[Any], set[Any], dict[str, int] | None]:
+    """What PPO of a job practises on, what it is watched with, and what the job's folder says of it."""
+    job = store.jobs.add("loop", {"run": "first", "settings": settings})
+    folder, (_, path, _, _, *chosen) = prepare(job, store=store, runs=runs)
+    given = [f"store={store.database.address}", *(each.removeprefix("--set=") for each in chosen)]
+    recipe = read_recipe(Path(path), out=folder, settings=given)
+    Lessons(store.database.address, folder / "store", "r").take(("prompts.jsonl",), anew=True)
+    ppo = recipe.steps[-1].config
+    parts = [
+        {prompt for prompt, _ in read_prompts(own)} if own else set() for own in (ppo.prompts, ppo.validation_prompts)
+    ]
+    return parts[0], parts[1], prompts_of_job(folder.as_posix())
+
+
+def test_ppo_is_watched_with_prompts_that_it_does_not_practise_on(own_store: Store, runs: RunFolders) -> None:
+    rank(own_store, 200)
+    practised, watched, told = prompts_of(own_store, runs)
+    assert len(watched) == 20 and len(practised) == 180 and not practised & watched
+    assert told == {"training": 180, "validation": 20}
+    assert prompts_of(own_store, runs)[:2] == (practised, watched), "the same prompts are divided in the same way"
+
+
+def test_of_few_prompts_none_is_held_back_and_the_job_says_so(own_store: Store, runs: RunFolders) -> None:
+    rank(own_store, FEWEST_PROMPTS - 1)
+    practised, watched, told = prompts_of(own_store, runs)
+    assert len(practised) == FEWEST_PROMPTS - 1 and not watched
+    assert told == {"training": FEWEST_PROMPTS - 1, "validation": 0}
+    rank(own_store, 1, simulated=True)
+    assert prompts_of(own_store, runs)[2] == {"training": FEWEST_PROMPTS - 16, "validation": 16}
+
+
+def test_prompts_that_open_alike_are_held_back_together_and_never_too_many() -> None:
+    many = [Conversation.of(f"question {number}") for number in range(100)]
+    cut = held_back_from(many)
+    assert cut is not None and sum(place_of(prompt) >= cut for prompt in many) == 16
+    same = [Conversation.of(f"One story.\n\nQuestion {number}?") for number in range(100)]
+    assert held_back_from(same) is None
+    first = max(many, key=place_of)
+    alike = [Conversation.of(f"{first.last.content}\n\nQuestion {number}?") for number in range(100)]
+    assert held_back_from([*many, *alike]) is None, "half of all would be too much, and none lies above"
+
+
+def test_who_names_prompts_decides_about_them(own_store: Store, runs: RunFolders, tmp_path: Path) -> None:
+    rank(own_store, 200)
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"prompt": [{"role": "user", "content": "mine?"}]}\n')
+    practised, watched, told = prompts_of(own_store, runs, **{"ppo.validation_prompts": own.as_posix()})
+    assert (len(practised), len(watched), told) == (200, 1, None)
+
+
+def test_a_job_shows_how_many_prompts_are_held_back(own_store: Store, runs: RunFolders) -> None:
+    rank(own_store, 200)
+    job = own_store.jobs.add("loop", {"run": "first"})
+    own_store.jobs.take()
+    folder, _ = prepare(job, store=own_store, runs=runs)
+    own_store.jobs.note(job.id, pid=os.getpid(), folder=folder.as_posix())
+    with site(own_store, run_directories=runs.directories, look_at_jobs_every=60.0) as place:
+        shown = place.person("admin").get(f"/admin/jobs/{job.id}").json()
+    assert shown["prompts"] == {"training": 180, "validation": 20}
+
+
+def test_nothing_is_started_where_there_is_nothing_to_learn_from(own_store: Store, runs: RunFolders) -> None:
+    with site(own_store, run_directories=runs.directories, look_at_jobs_every=60.0) as place:
         admin = place.person("admin")
         assert admin.post("/admin/jobs", json={"kind": "reward", "run": "nobody"}).status_code == 404
         assert admin.post("/admin/jobs", json={"kind": "magic", "run": "first"}).status_code == 400
-        job = admin.post("/admin/jobs", json={"kind": "reward", "run": "first", "submission": "a"}).json()
-        again = admin.post("/admin/jobs", json={"kind": "reward", "run": "first", "submission": "a"}).json()
+        for kind in ("reward", "loop"):
+            refused = admin.post("/admin/jobs", json={"kind": kind, "run": "first"})
+            assert refused.status_code == 409 and "no comparison to learn" in refused.json()["error"]["message"]
+        rank(own_store, 3, simulated=True)
+        by_people = {"kind": "loop", "run": "first", "with_simulated": False}
+        refused = admin.post("/admin/jobs", json=by_people)
+        assert refused.status_code == 409 and "no comparison by people" in refused.json()["error"]["message"]
+        assert admin.get("/admin/jobs").json() == {"jobs": []}
+
+
+def test_a_job_that_is_asked_for_twice_is_there_once_and_says_why_it_cannot_begin(
+    own_store: Store, runs: RunFolders
+) -> None:
+    rank(own_store, 3)
+    stage(runs.directories[0] / "bare" / "tokenize", "tokenize", {}, results="t")
+    with site(own_store, run_directories=runs.directories, look_at_jobs_every=0.02) as place:
+        admin = place.person("admin")
+        body = {"kind": "loop", "run": "bare", "submission": "a"}
+        job, again = (admin.post("/admin/jobs", json=body).json() for _ in range(2))
         assert job["id"] == again["id"]
-        address = f"/admin/jobs/{job['id']}"
-        assert until(lambda: admin.get(address).json()["state"] == "failed", 10)
-        assert "no comparison" in admin.get(address).json()["error"]
+        assert until(lambda: own_store.jobs.get(int(job["id"])).state == "failed", 20)
+        assert "no complete sft stage" in admin.get(f"/admin/jobs/{job['id']}").json()["error"]
+
+
+def test_a_job_whose_comparisons_are_removed_before_it_begins_fails_with_the_reason(
+    own_store: Store, runs: RunFolders
+) -> None:
+    job = own_store.jobs.add("reward", {"run": "first"})
+    with site(own_store, run_directories=runs.directories, look_at_jobs_every=0.02):
+        assert until(lambda: own_store.jobs.get(job.id).state == "failed", 20)
+    assert "no comparison" in own_store.jobs.get(job.id).error
 
 
 def watched(store: Store, folder: Path, script: str) -> Supervisor:
@@ -166,6 +259,7 @@ def test_a_new_server_finds_what_an_earlier_one_began(own_store: Store, tmp_path
         folder.mkdir()
         if state == "done":
             (folder / "summary.json").write_text("{}")
+        (folder / "recipe.json").write_text("{}")
         job = own_store.jobs.add("loop", {})
         assert own_store.jobs.take() is not None
         own_store.jobs.note(job.id, pid=99_999_999, folder=folder.as_posix())

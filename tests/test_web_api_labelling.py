@@ -73,6 +73,18 @@ def test_a_labeler_ranks_without_seeing_whose_answers_they_are(place: Site, admi
     assert wrong.status_code == 400 and "4 answers" in wrong.json()["error"]["message"]
 
 
+def test_the_usual_guidelines_are_there_in_both_languages_and_an_admin_may_write_others(
+    place: Site, admin: httpx.Client
+) -> None:
+    path = "/label/guidelines"
+    english, german = (admin.get(f"{path}{asked}").json()["markdown"] for asked in ("", "?language=de"))
+    assert "**Truthful.**" in english and "**Wahr.**" in german
+    assert english.count("\n1. ") == german.count("\n1. ") == 1 and english.count("**") == german.count("**")
+    assert admin.get(f"{path}?language=xx").status_code == 400
+    admin.patch("/admin/settings", json={"guidelines": "Be kind."})
+    assert admin.get(f"{path}?language=de").json() == {"markdown": "Be kind."}
+
+
 def test_every_kind_of_task_can_be_done(place: Site, admin: httpx.Client) -> None:
     prompt = [{"role": "user", "content": "Who?"}]
     tasks = [
@@ -152,6 +164,48 @@ def test_what_a_collect_stage_sampled_becomes_tasks_that_their_authors_never_get
             assert admin.post("/admin/tasks/from_run", json=body).json() == {"new": count, "known": 0}
             assert author.post("/label/next", json={"kinds": [kind]}).json() == {"task": None}
             assert other.post("/label/next", json={"kinds": [kind]}).json()["task"]["kind"] == kind
+
+
+def test_the_simulated_labeler_of_a_run_fills_in_and_is_marked_wherever_it_shows(
+    new_place: Callable[[], str], tmp_path: Path
+) -> None:
+    for name in ("collect", "collect2", "sft"):
+        folder = tmp_path / "runs" / "first" / name
+        folder.mkdir(parents=True)
+        (folder / "origin.json").write_text(json.dumps({"stage": name.rstrip("2")}))
+    lines = [
+        {"prompt": [{"role": "user", "content": f"{number}?"}], "answers": ["a", "b", "c"], "ranks": [1, 2, 3]}
+        for number in range(3)
+    ]
+    written = "".join(json.dumps({**line, "labeler": "simulated"}) + "\n" for line in lines)
+    (tmp_path / "runs" / "first" / "collect" / "rankings.jsonl").write_text(written)
+    with open_store(new_place()) as store, site(store, run_directories=[tmp_path / "runs"]) as place:
+        admin = place.person("admin")
+        (run,) = admin.get("/runs").json()["runs"]
+        assert {stage["name"]: stage["has_rankings"] for stage in run["stages"]} == {
+            "collect": True,
+            "collect2": False,
+            "sft": False,
+        }
+        body = {"run": "first", "stage": "collect", "limit": 2}
+        assert admin.post("/admin/feedback/from_run", json=body).json() == {"new": 2, "known": 0}
+        body["limit"] = 100
+        assert admin.post("/admin/feedback/from_run", json=body).json() == {"new": 1, "known": 2}
+        rows = admin.get("/admin/feedback?state=approved").json()["rows"]
+        assert [(row["simulated"], row["person"]) for row in rows] == [(True, None)] * 3
+        known = admin.get("/admin/training").json()
+        assert (known["comparisons"], known["rankings"], known["simulated"]) == (9, 3, 3)
+        assert [(own["labeler"], own["simulated"]) for own in known["people"]] == [("simulated", True)]
+        agreement = admin.get("/label/agreement").json()
+        assert [(own["labeler"], own["simulated"]) for own in agreement["labelers"]] == [("simulated", True)]
+        refusals = {"collect2": "no simulated labeler has ranked", "sft": "is a sft stage", "x": "no stage"}
+        for stage, why in refusals.items():
+            for address in ("/admin/feedback/from_run", "/admin/tasks/from_run"):
+                refused = admin.post(address, json={"run": "first", "stage": stage})
+                assert refused.status_code == (404 if stage == "x" else 400), (address, stage)
+                if address.startswith("/admin/feedback"):
+                    assert why in refused.json()["error"]["message"]
+        assert place.person("labeler").post("/admin/feedback/from_run", json=body).status_code == 403
 
 
 def test_agreement_shows_labelers_only_themselves(place: Site, admin: httpx.Client) -> None:
@@ -248,6 +302,7 @@ def test_admins_manage_keys_invitations_usage_and_settings(place: Site, admin: h
     assert place.client().post("/invites/accept", json=joining).status_code == 403
     changed = admin.patch("/admin/settings", json={"retention_days": 30, "daily_caps": {"chatter": 5}}).json()
     assert (changed["retention_days"], changed["daily_caps"]) == (30, {"chatter": 5})
+    assert changed["defaults"]["daily_caps"]["chatter"] == 100 and "labeler" not in changed["defaults"]["training_caps"]
     assert admin.patch("/admin/settings", json={"retention_days": None}).json()["retention_days"] is None
     assert admin.patch("/admin/settings", json={"daily_caps": {"king": 5}}).status_code == 400
     me = admin.get("/me").json()["person"]["id"]

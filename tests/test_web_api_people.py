@@ -12,8 +12,8 @@ import pytest
 
 from chatwright.serving.settings import ServeSettings
 from chatwright.serving.web.building import setup_link, web_app
-from chatwright.serving.web.visitors import LOCAL_NAME
 from chatwright.store import Store, open_store
+from chatwright.store.people import LOCAL_NAME
 from web_api import API, PASSWORD, Site, site
 
 
@@ -59,6 +59,68 @@ def test_the_first_account_of_a_local_server_is_an_admin_and_ends_that(local: Si
     assert stranger.get("/me").json() == {"person": None, "role": None, "access": "login"}
     assert stranger.get("/chats").status_code == 401
     assert client.get("/me").json()["person"]["name"] == "Ada"  # the cookie holds
+
+
+def work_without_an_account(client: httpx.Client) -> str:
+    """A chat with a thumb, a ranking, a key and a preference of whoever sits there. Out: the chat."""
+    chat = str(client.post("/chats", json={"title": "before"}).json()["id"])
+    asked = client.post(f"/chats/{chat}/messages", json={"parent": None, "role": "user", "content": "hush"}).json()
+    said = {"parent": asked["id"], "role": "assistant", "content": "I hush"}
+    answer = client.post(f"/chats/{chat}/messages", json=said).json()["id"]
+    assert client.post(f"/messages/{answer}/feedback", json={"thumb": "up", "consent": True}).status_code == 200
+    content = {"prompt": [{"role": "user", "content": "which?"}], "answers": ["a", "b", "c", "d"]}
+    client.post("/admin/tasks", json={"tasks": [{"kind": "rank", "content": content}]})
+    task = client.post("/label/next", json={}).json()["task"]
+    ranked = {"submission": task["submission"], "ranks": [1, 2, 3, 4]}
+    assert client.post(f"/label/{task['id']}/submit", json=ranked).status_code == 200
+    client.post("/admin/keys", json={"name": "laptop"})
+    client.patch("/me", json={"preferences": {"tour": "seen"}})
+    return chat
+
+
+def test_what_was_done_before_the_first_account_is_that_accounts_own(local: Site) -> None:
+    client = local.client()
+    chat = work_without_an_account(client)
+    link = client.post("/admin/invites", json={"role": "admin"}).json()
+    body = {"token": link["token"], "name": "Ada", "password": PASSWORD, "language": "de"}
+    me = client.post("/invites/accept", json=body).json()
+    assert (me["person"]["language"], me["person"]["preferences"]) == ("de", {"tour": "seen"})
+    assert [each["name"] for each in client.get("/admin/people").json()["people"]] == ["Ada"]
+    assert [each["id"] for each in client.get("/chats").json()["chats"]] == [chat]
+    assert client.get(f"/chats/{chat}").json()["messages"][1]["feedback"]["thumb"] == "up"
+    assert client.get("/label/progress").json()["mine"]["total"] == 1
+    exported = client.get("/me/export").json()
+    assert {row["kind"] for row in exported["feedback"]} == {"thumb", "ranking"}
+    assert "hush" in json.dumps(exported["chats"]) and [key["name"] for key in exported["keys"]] == ["laptop"]
+    rows = client.get("/admin/feedback?state=approved").json()["rows"]
+    assert {row["person"] for row in rows} == {me["person"]["id"]}
+    local.person("admin", "Bo")  # the only admin cannot go
+    gone = client.request("DELETE", "/me", json={"password": PASSWORD}).json()
+    assert (gone["chats"], gone["feedback"]) == (1, 2)
+    assert [person.name for person in local.store.people.all()] == ["Bo"]
+    assert {row.content == {} for row in local.store.feedback.rows(states=("removed",), consent=None)} == {True}
+
+
+def test_the_first_admin_of_a_server_that_opens_up_takes_over_too(own_store: Store) -> None:
+    with site(own_store, remote=False) as before:
+        chat = work_without_an_account(before.client())
+    link = setup_link(own_store, ServeSettings(host="0.0.0.0", behind_proxy=True), "https://chat.example.org")
+    with site(own_store) as after:
+        client = after.client()
+        assert client.get("/me").json()["access"] == "setup"
+        body = {"token": str(link).partition("=")[2], "name": "Ada", "password": PASSWORD}
+        cookie = client.post("/setup", json=body).headers["set-cookie"].partition(";")[0]
+        assert [each["id"] for each in after.client(cookie=cookie).get("/chats").json()["chats"]] == [chat]
+
+
+def test_the_account_of_the_computer_itself_can_neither_be_disabled_nor_made_an_admin(local: Site) -> None:
+    client = local.client()
+    assert client.get("/me").json()["access"] == "open"
+    (own,) = local.store.people.all()
+    for body in ({"role": "admin"}, {"disabled": True}):
+        assert client.patch(f"/admin/people/{own.id}", json=body).status_code == 409
+    assert client.post(f"/admin/people/{own.id}/password", json={"password": PASSWORD}).status_code == 409
+    assert client.get("/me").json() == {"person": None, "role": "admin", "access": "open"}
 
 
 def test_from_elsewhere_the_link_that_serve_prints_makes_the_first_admin_once(remote: Site) -> None:

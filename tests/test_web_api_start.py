@@ -38,7 +38,7 @@ def test_jobs_that_died_while_no_server_ran_are_told_from_the_first_request_on(
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
         jobs = {
             running_job(own_store, 99_999_999): "failed",
-            running_job(own_store, None): "failed",  # its server died before it had begun
+            running_job(own_store, None): "queued",  # its server died before it had begun: it waits for its turn again
             running_job(own_store, 99_999_999, tmp_path / "complete"): "done",
             running_job(own_store, alive.pid): "running",
         }

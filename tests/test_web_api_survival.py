@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from chatwright.store import Store, open_store
 from chatwright.store.answers import WRITING
 from chatwright.store.schema import assignments, feedback, messages, tasks
 from chatwright.store.tasks import NewTask
+from ports import free_port
 from web_api import API, session_of
 
 SERVER = Path(__file__).with_name("killable.py")
@@ -56,10 +56,8 @@ class Labeler:
 class Office:
     """The server, and what its clients know of it."""
 
-    def __init__(self, place: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.place, self.acknowledged = place, 0
+    def __init__(self, place: str, port: int) -> None:
+        self.place, self.port, self.acknowledged = place, port, 0
         self.is_enough = asyncio.Event()
         self.process = self._started()
         self.client = httpx.AsyncClient(
@@ -166,12 +164,13 @@ def check_no_lease_is_held_by_two(store: Store, people: list[Labeler]) -> None:
 
 @contextlib.contextmanager
 def office_at(place: str) -> Iterator[Office]:
-    office = Office(place)
-    try:
-        yield office
-    finally:
-        office.process.kill()
-        office.process.wait(20)
+    with free_port() as port:
+        office = Office(place, port)
+        try:
+            yield office
+        finally:
+            office.process.kill()
+            office.process.wait(20)
 
 
 async def killed_in_the_middle(office: Office, people: list[Labeler], store: Store) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from browsing import AXE, Site, ask, browser, in_browser, site, violations
+from browsing import AXE, Site, ask, browser, in_browser, site, violations, wait_until
 
 __all__ = ["browser", "site"]  # fixtures
 expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
@@ -47,16 +47,29 @@ def test_attention_is_fetched_by_layer_and_follows_token_head_and_keys(site: Sit
 
 
 @in_browser
+def test_on_a_phone_the_chosen_token_and_the_steps_to_its_share_are_seen(site: Site) -> None:
+    text = "+".join(f"word{number}" for number in range(60))
+    page = site.open(f"explain?text={text}", viewport={"width": 390, "height": 844})
+    chosen = page.locator(".lines-from .chosen")
+    expect(chosen).to_contain_text("word59")
+    page.locator(".lines-box").scroll_into_view_if_needed()
+    expect(chosen).to_be_in_viewport()
+    page.get_by_role("tab", name="One token in numbers").click()
+    table = page.locator(".numbers-table")
+    table.scroll_into_view_if_needed()
+    for head in ("q · k", "scaled", "mask", "softmax"):
+        expect(table.get_by_role("columnheader", name=head, exact=True)).to_be_in_viewport(ratio=1)
+    expect(table.get_by_role("columnheader", name="k", exact=True)).to_have_count(0)
+
+
+@in_browser
 def test_a_text_that_the_server_forgot_is_opened_again(site: Site) -> None:
     page = look_at(site)
     site.fake.opened.clear()
     page.get_by_label("Layer", exact=True).focus()
     page.keyboard.press("ArrowRight")
     page.get_by_text("Layer 2 of 3").wait_for()
-    for _ in range(60):
-        if ("attention", "look-2", 1) in site.fake.calls:
-            break
-        page.wait_for_timeout(50)
+    wait_until(page, lambda: ("attention", "look-2", 1) in site.fake.calls)
     assert [call[2] for call in site.fake.calls if call[0] == "attention"] == [0, 1]
     expect(page.get_by_role("alert")).to_have_count(0)
     assert "404" in site.complaints.pop()
@@ -99,12 +112,22 @@ def test_heads_are_switched_off_and_tokens_are_weighed(site: Site) -> None:
     assert sorted(off) == [[1, 0], [2, 0], [2, 1]]
     page.get_by_role("tab", name="What mattered").click()
     page.get_by_text("Target ␣bread").wait_for()
+    weighed = page.get_by_role("group", name="What each token contributes")
+    told = page.locator(".weighs")
+    weighed.get_by_role("button").first.click()
+    expect(weighed.get_by_role("button").first).to_be_focused()
+    first = str(told.text_content())
+    page.keyboard.press("ArrowRight")
+    expect(told).not_to_have_text(first)
+    expect(told).to_have_text(str(weighed.get_by_role("button").nth(1).get_attribute("aria-label")))
     page.get_by_role("button", name="Gradient").click()
     page.get_by_label("Target").select_option("401")
-    page.wait_for_timeout(400)
-    asked = [call[2] for call in site.fake.calls if call[0] == "attribution"]
-    assert asked[0] == {"method": "occlusion", "position": 3}
-    assert asked[-1] == {"method": "gradient", "position": 3, "target": 401}
+
+    def asked() -> list[Any]:
+        return [call[2] for call in site.fake.calls if call[0] == "attribution"]
+
+    wait_until(page, lambda: asked()[-1] == {"method": "gradient", "position": 3, "target": 401})
+    assert asked()[0] == {"method": "occlusion", "position": 3}
 
 
 @in_browser

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
 
-from browsing import AXE, Site, browser, in_browser, site, violations
+from browsing import AXE, Site, browser, in_browser, site, violations, wait_until
 
 __all__ = ["browser", "site"]  # fixtures
 expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
@@ -40,10 +41,17 @@ def test_answers_are_ranked_by_keyboard_with_ties_and_sent_in_the_order_shown(si
     page.keyboard.press("=")  # 3 shares the rank of 2
     expect(page.locator("[aria-live=polite].for-readers")).to_have_text("Answer C is tied at rank 3.")
     page.get_by_label("Comment").fill("close")
-    expect(page.get_by_role("timer", name="Time on this task")).to_have_text(re.compile(r"^\d:(0[1-9]|[1-5]\d)$"))
+    timer = page.get_by_role("timer", name="Time on this task")
+    expect(timer).to_have_text(re.compile(r"^\d:(0[1-9]|[1-5]\d)$"))
+    began = time.monotonic()
     page.keyboard.press("Control+Enter")
     page.get_by_role("heading", name="Rate an answer").wait_for()
-    expect(page.get_by_role("timer", name="Time on this task")).to_have_text("0:00")
+
+    def shown() -> int:
+        minutes, seconds = timer.inner_text().split(":")
+        return 60 * int(minutes) + int(seconds)
+
+    wait_until(page, lambda: shown() <= time.monotonic() - began)  # the next task's time begins anew
     sent = site.fake.desk.done["s1"]
     assert sent["ranks"] == [2, 3, 3, 1] and sent["comment"] == "close" and sent["seconds"] >= 1
     assert "model" not in page.locator("main").inner_text().lower().replace("the model", "")
@@ -127,10 +135,7 @@ def test_drafts_come_back_and_the_last_judgement_can_be_undone(site: Site) -> No
     page = open_rank(site)
     page.get_by_role("button", name="Move answer D up").click()
     page.get_by_text("Draft saved").wait_for()
-    for _ in range(60):
-        if "1" in site.fake.desk.drafts:
-            break
-        page.wait_for_timeout(50)
+    wait_until(page, lambda: "1" in site.fake.desk.drafts)
     page.reload()
     page.get_by_role("heading", name="Rank answers").wait_for()
     expect_order(page, 1, 2, 4, 3)
@@ -146,10 +151,26 @@ def test_drafts_come_back_and_the_last_judgement_can_be_undone(site: Site) -> No
 
 
 @in_browser
+def test_a_draft_that_is_still_on_its_way_is_given_up_when_the_work_is_handed_in(site: Site) -> None:
+    page = open_rank(site)
+    given_up: list[str] = []
+    page.on("requestfailed", lambda request: given_up.append(request.url))
+    page.route("**/draft", lambda route: None)  # the server takes its time
+    with page.expect_request("**/draft"):
+        page.get_by_role("button", name="Move answer B up").click()
+    hand_in(page)
+    page.get_by_role("heading", name="Rate an answer").wait_for()
+    wait_until(page, lambda: any("/1/draft" in address for address in given_up))
+    assert list(site.fake.desk.done) == ["s1"]
+
+
+@in_browser
 def test_ratings_flags_chats_and_texts_are_handed_in_and_skipped(site: Site) -> None:
     page = open_rank(site)
+    cannot = page.get_by_role("button", name="Cannot judge")
     page.get_by_role("button", name="All are bad").click()
     page.get_by_role("heading", name="Rate an answer").wait_for()
+    expect(cannot).to_be_visible()
     hand_in(page)
     expect(page.get_by_role("alert")).to_have_text("Choose a number from 1 to 7 first.", use_inner_text=True)
     page.get_by_role("radio", name="3").check(force=True)
@@ -160,6 +181,7 @@ def test_ratings_flags_chats_and_texts_are_handed_in_and_skipped(site: Site) -> 
     page.get_by_role("button", name="Bad", exact=True).click()
     hand_in(page)
     page.get_by_role("heading", name="Write the ideal answer").wait_for()
+    expect(cannot).to_have_count(0)
     page.get_by_role("button", name="Skip", exact=True).click()
     page.get_by_label("Reason").fill("too hard")
     page.get_by_role("dialog").get_by_role("button", name="Skip").click()

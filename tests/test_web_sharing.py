@@ -10,7 +10,7 @@ import pytest
 
 import fake_api
 import web_api
-from browsing import AXE, Site, ask, browser, in_browser, site, violations
+from browsing import AXE, Site, ask, browser, in_browser, site, violations, wait_until
 from chatwright.store import open_store
 
 __all__ = ["browser", "site"]  # fixtures
@@ -54,6 +54,7 @@ def test_a_thumb_follows_what_was_said_of_the_chat(site: Site) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Gute Antwort").click()
     expect(page.get_by_label("Darf mit dem bisherigen Chat")).to_be_checked()
+    wait_until(page, lambda: "feedback" in [call[0] for call in site.fake.calls])
     [thumb] = [call[2] for call in site.fake.calls if call[0] == "feedback"]
     assert thumb["thumb"] == "up" and thumb["consent"] is True
     page.get_by_role("button", name="Teilen und ausgeben: Geteilt").click()

@@ -1,7 +1,7 @@
-"""A process of many labelers who write at once, for tests that kill it: `python writers.py PLACE NAME THREADS WRITES`.
+"""A process of many labelers who write at once, for tests that kill it.
 
-Each thread does its own person's work and says on stdout what the store has acknowledged, one line per write, only once
-the call has returned.
+`python writers.py PLACE NAME FIRST THREADS WRITES`: each thread does the work of one person, from number FIRST on, and
+says on stdout what the store has acknowledged, one line per write, only once the call has returned.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def write(store: Store, person: int, name: str, number: int) -> str:
     return f"feedback {store.labelling.hand_in(person, task.task_id, Outcome(all_bad=True), submission=submission).id}"
 
 
-def main(place: str, name: str, threads: int, writes: int) -> None:
+def main(place: str, name: str, first: int, threads: int, writes: int) -> None:
     with open_store(place) as store:
-        people = [person.id for person in store.people.all()][:threads]
+        people = [person.id for person in store.people.all()][first : first + threads]
         ready = threading.Barrier(threads)
 
         def work(person: int) -> None:
@@ -50,4 +50,4 @@ def main(place: str, name: str, threads: int, writes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))

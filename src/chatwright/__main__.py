@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatwright import __version__
+from chatwright.arguments import Parser, path
 from chatwright.errors import ChatwrightError, ConfigError, InputError
 from chatwright.registry import STAGES, nearest
 
@@ -42,12 +44,14 @@ class Command:
 
 def run_command(arguments: list[str]) -> None:
     parser = _parser("run", "Run all stages of a recipe in order. Run it again to go on after any interruption.")
-    parser.add_argument("recipe", type=Path, help="a TOML file, such as recipes/quickstart.toml")
+    parser.add_argument("recipe", type=path, help="a TOML file, such as recipes/quickstart.toml")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where results go (default: runs/ and the recipe's name)"
+        "--out", type=path, metavar="DIR", help="where results go (default: runs/ and the recipe's name)"
     )
-    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override a setting")
-    parser.add_argument("--until", metavar="TABLE", help="stop after this stage")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override a setting (as often as needed)"
+    )
+    parser.add_argument("--until", metavar="TABLE", help="stop after this table, such as sft or village")
     given = parser.parse_args(arguments)
     from chatwright.recipes import run_recipe
 
@@ -61,7 +65,7 @@ def run_command(arguments: list[str]) -> None:
 
 def chat_command(arguments: list[str]) -> None:
     parser = _parser("chat", "Talk with a model. Type /help there for its commands; lines may also be piped in.")
-    parser.add_argument("folder", type=Path, nargs="?", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("folder", type=path, nargs="?", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--server", metavar="URL", help="talk to a model on a server that speaks OpenAI's language")
     parser.add_argument("--model", metavar="NAME", help="its name on that server")
     parser.add_argument("--once", metavar="TEXT", help="print one answer to this and leave")
@@ -76,12 +80,12 @@ def chat_command(arguments: list[str]) -> None:
     from chatwright.terminal import Opener, open_voice, remote_default, remote_opener, talk
 
     opener: Opener = functools.partial(open_voice, compiled=given.compile)
-    path = given.folder
+    model = given.folder
     if given.server is not None:
-        path = Path(given.model or remote_default(given.server))
+        model = Path(given.model or remote_default(given.server))
         opener = remote_opener(given.server)
     talk(
-        path,
+        model,
         opener=opener,
         once=given.once,
         system=given.system,
@@ -93,11 +97,13 @@ def chat_command(arguments: list[str]) -> None:
 
 def generate_command(arguments: list[str]) -> None:
     parser = _parser("generate", "Go on with a text, as a base model does; prints the continuation only.")
-    parser.add_argument("model", type=Path, help=MODEL_HELP)
+    parser.add_argument("model", type=path, help=MODEL_HELP)
     parser.add_argument("text", help="the beginning; - reads it from standard input")
     parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before this text")
     _add_sampling(parser, max_tokens=128)
     given = parser.parse_args(arguments)
+    if "" in given.stop:
+        parser.error("--stop is empty; write the text before which to end")
     from chatwright.terminal import complete
 
     text = sys.stdin.read() if given.text == "-" else given.text
@@ -112,10 +118,12 @@ def serve_command(arguments: list[str]) -> None:
 
 def check_command(arguments: list[str]) -> None:
     parser = _parser("check", "Tell what a file is: counts, lengths, what would be cut, copies, the first bad line.")
-    parser.add_argument("file", type=Path, nargs="+", help="texts, conversations, rankings or prompts")
-    parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="count the tokens of this tokenizer or model")
+    parser.add_argument("file", type=path, nargs="+", help="texts, conversations, rankings or prompts")
+    parser.add_argument("--tokenizer", type=path, metavar="DIR", help="count the tokens of this tokenizer or model")
     parser.add_argument("--context", type=int, metavar="N", help="tell what would be cut at so many tokens")
     given = parser.parse_args(arguments)
+    if given.context is not None and given.context < 1:
+        parser.error(f"--context is {given.context}; it must be at least 1")
     from chatwright.feedback.check import check_file
     from chatwright.folders import model_folder
     from chatwright.printable import shown
@@ -138,15 +146,15 @@ def plan_command(arguments: list[str]) -> None:
 
 def inspect_command(arguments: list[str]) -> None:
     parser = _parser("inspect", "Tell what a model is: shape, parameters by part, FLOPs, memory, tokenizer, receipt.")
-    parser.add_argument("model", type=Path, help=MODEL_HELP)
+    parser.add_argument("model", type=path, help=MODEL_HELP)
     parser.add_argument("--context", type=int, metavar="N", help="tokens of a row (default: as many as it reads)")
     parser.add_argument(
-        "--conversations", type=Path, metavar="FILE", help="reckon with these instead of 300 tokens a conversation"
+        "--conversations", type=path, metavar="FILE", help="reckon with these instead of 300 tokens a conversation"
     )
-    parser.add_argument("--text", type=Path, metavar="FILE", help="a text to try the tokenizer on (default: a sample)")
+    parser.add_argument("--text", type=path, metavar="FILE", help="a text to try the tokenizer on (default: a sample)")
     parser.add_argument("--speed", type=float, metavar="N", help="training tokens per second to reckon with")
     parser.add_argument("--measure", action="store_true", help="take a few training steps here and reckon with those")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="of --measure (default 2)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of --measure (default 2)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     given = parser.parse_args(arguments)
     from chatwright.inspecting import Options, inspect_model
@@ -179,7 +187,7 @@ def export_command(arguments: list[str]) -> None:
 
 def report_command(arguments: list[str]) -> None:
     parser = _parser("report", "Write report.html anew from the files of a run.")
-    parser.add_argument("run", type=Path, help="the folder of a recipe run")
+    parser.add_argument("run", type=path, help="the folder of a recipe run")
     given = parser.parse_args(arguments)
     from chatwright.evaluation.report import write_report
 
@@ -262,7 +270,7 @@ def help_text() -> str:
     for group, commands in _commands().items():
         lines += ["", group]
         for name, command in commands.items():
-            lines.append(f"  {f'{name} {command.arguments}':<22} {command.help}")
+            lines.append(f"  {f'{name} {command.arguments}':<28} {command.help}")
     lines += [
         "",
         f"MODEL is {MODEL_HELP}.",
@@ -277,7 +285,7 @@ def help_text() -> str:
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"chatwright {name}", description=description, allow_abbrev=False)
+    return Parser(prog=f"chatwright {name}", description=description)
 
 
 def _add_sampling(parser: argparse.ArgumentParser, *, max_tokens: int) -> None:
@@ -285,11 +293,15 @@ def _add_sampling(parser: argparse.ArgumentParser, *, max_tokens: int) -> None:
     group.add_argument(
         "--temperature", type=float, default=0.7, metavar="X", help="0: the likeliest token (default 0.7)"
     )
-    group.add_argument("--top-p", type=float, default=1.0, metavar="P", help="share of likely tokens to choose from")
     group.add_argument(
-        "--top-k", type=int, default=0, metavar="K", help="number of likely tokens to choose from (0: all)"
+        "--top-p", type=float, default=1.0, metavar="P", help="share of likely tokens to choose from (default 1: all)"
     )
-    group.add_argument("--max-tokens", type=int, default=max_tokens, metavar="N", help=f"default {max_tokens}")
+    group.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="number of likely tokens to choose from (default 0: all)"
+    )
+    group.add_argument(
+        "--max-tokens", type=int, default=max_tokens, metavar="N", help=f"at most so many (default {max_tokens})"
+    )
     group.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same answer (default 1)")
 
 
@@ -307,6 +319,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wants_traceback = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this; nobody reads what is printed
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # replaced by something that is no text file
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a narrow terminal encoding is no error
@@ -358,14 +373,24 @@ def _explained(error: Exception) -> tuple[str, int]:
         return "the disk is full; make room and run the same command again, it goes on from the last save", 2
     if isinstance(error, MemoryError) or "OutOfMemoryError" in text or "can't allocate memory" in text:
         return "there is not enough memory; choose a smaller batch or model, or close other programs", 2
-    if isinstance(error, PermissionError) or isinstance(error, OSError) and error.errno == errno.EROFS:
-        return f"{error.filename}: {error.strerror}; choose a place where you may read and write", 2
-    if isinstance(error, IsADirectoryError | NotADirectoryError):
-        return f"{error.filename2 or error.filename}: {error.strerror}; give a path that fits", 2
+    if isinstance(error, OSError) and error.filename is not None:
+        is_forbidden = isinstance(error, PermissionError) or error.errno == errno.EROFS
+        remedy = "choose a place where you may read and write" if is_forbidden else "give a path that fits"
+        return f"{_named(error)}: {error.strerror}; {remedy}", 2
     if isinstance(error, UnicodeDecodeError):
         return str(InputError(f"the input is not UTF-8 text (byte {error.start}); convert it first")), 2
     first_line = " ".join(text.split())
     return f"{first_line} (this is a bug; run again with --debug for the traceback)", 1
+
+
+def _named(error: OSError) -> str:
+    """The path that an error is about, under the name that people know it by."""
+    from chatwright.disk import UNFINISHED
+
+    name = error.filename2 or error.filename
+    place = Path(os.fsdecode(name) if isinstance(name, bytes) else str(name))
+    unfinished = re.fullmatch(rf"\.(.+)\.\d+{re.escape(UNFINISHED)}", place.name)
+    return str(place.with_name(unfinished[1])) if unfinished else str(place)
 
 
 def _say(text: str, code: int) -> int:

@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from chatwright.errors import ArtefactError, ResourceError
+from chatwright.errors import ArtefactError, InputError, ResourceError
 
 UNFINISHED = ".writing"  # suffix of names under which files and folders are written before they are renamed
 
@@ -24,6 +24,8 @@ UNFINISHED = ".writing"  # suffix of names under which files and folders are wri
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path` to write a file under; renamed to `path` at the end, removed on an error."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # renaming would put a file in place of a device
+        raise InputError(f"{path} is neither a file nor a folder; choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
@@ -136,7 +138,7 @@ def require(*, memory_bytes: int = 0, disk_bytes: int = 0, where: Path) -> None:
     if disk_bytes > free_disk:
         raise ResourceError(
             f"{where}: needs {readable(disk_bytes)} on the disk and {readable(free_disk)} are free; "
-            "make room or choose another --out"
+            "make room, or choose a place on another disk"
         )
 
 

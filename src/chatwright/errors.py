@@ -29,7 +29,14 @@ __all__ = [
 
 
 class ChatwrightError(Exception):
-    """An error with a message that a person can act on."""
+    """An error with a message that a person can act on.
+
+    `code` names the case, for programs and for pages that say it in another language; None where nobody needs that.
+    """
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class InputError(ChatwrightError):
@@ -63,8 +70,8 @@ class ResourceError(ChatwrightError):
 class ThrottledError(ResourceError):
     """Too many attempts or rows for now; `retry_after` says how many seconds to wait."""
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
         self.retry_after = retry_after
 
 

@@ -30,9 +30,9 @@ class Rates:
     watts_per_core: float = 10.0  # of one busy processor core with its share of memory, board and power supply
     accelerator_watts: float = 0.0  # drawn all the time the work runs, on top of the cores
     co2e_g_per_kwh: float = 450.0  # the world's mean grid is near this (Ember, 2024); Norway near 30, Poland near 650
-    price_per_kwh: float = 0.30
+    price_per_kwh: float = 0.30  # of electricity, in `currency`
     price_per_hour: float = 0.0  # of a rented machine; its electricity is then usually included: set price_per_kwh = 0
-    currency: str = "USD"
+    currency: str = "USD"  # a name that stands beside costs; nothing is converted
 
     def __post_init__(self) -> None:
         for field in fields(self):

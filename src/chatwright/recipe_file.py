@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from chatwright.errors import ConfigError, InputError
 from chatwright.meter import Rates
-from chatwright.registry import STAGES, Parent, StageEntry, build_config, nearest
+from chatwright.registry import STAGES, Parent, StageEntry, build_config, nearest, reach_of
 from chatwright.text.files import files_of
 
 COMMON = ("seed", "threads", "device", "precision")  # keys at the top that every stage with such a setting takes over
@@ -141,6 +141,7 @@ class _Reader:
         self.kinds: dict[str, str] = {}  # of the tables read so far, in order
         self.earlier: dict[str, str] = {}  # the same without the table that is being read
         self.reads: list[str] = []  # files of the store that the table reads
+        self.reaches: dict[Path, int] = {}  # tokens that the models of earlier tables read, where known, by folder
         self.is_incomplete = False  # a table's stage is unknown: what others lack may be only that
         self.problems: list[str] = []
 
@@ -174,7 +175,7 @@ class _Reader:
         try:
             return read()
         except (ConfigError, InputError) as error:
-            self.problems.append(str(error))
+            self.problems += [line for line in str(error).splitlines() if line not in self.problems]
             return None
 
     def _where(self, table: str, key: str) -> str:
@@ -191,8 +192,9 @@ class _Reader:
         place = f"{self.path}:{table_line}" if table_line else f"{self.path}"
         return f"{place} [{table}]" if table else place
 
-    def _built(self, kind: type[Any], table: str, values: Mapping[str, Any]) -> Any:
-        return build_config(kind, values, where=lambda key: self._where(table, key))
+    def _built(self, kind: type[Any], table: str, values: Mapping[str, Any], common: Collection[str] = ()) -> Any:
+        """Settings of a table; those in `common` stand at the top, where a mistake in one is a mistake for all."""
+        return build_config(kind, values, where=lambda key: self._where("" if key in common else table, key))
 
     def _village(self) -> Any:
         if "village" not in self.tables:
@@ -226,9 +228,17 @@ class _Reader:
         queue = self._queue(table, values.pop("queue")) if stage == "collect" and "queue" in values else 0
         parents = self._parents(table, stage, known, values)
         self._fill_in_files(table, stage, values)
-        common = {key: self.top[key] for key in COMMON if key in known and key in self.top}
-        config = self._built(kind, table, {**common, **values, "out": (self.out / table).as_posix()})
+        common = {key: self.top[key] for key in COMMON if key in known - values.keys() and key in self.top}
+        config = self._built(kind, table, {**common, **values, "out": (self.out / table).as_posix()}, common)
         self._check_files(table, values)
+        try:
+            reach = reach_of(stage, config, self.reaches)
+        except ConfigError as problem:
+            raise ConfigError(
+                f"{self._where(table, 'max_tokens' if stage == 'ppo' else 'context')}: {problem}"
+            ) from None
+        if reach is not None:
+            self.reaches[config.out] = reach
         return Step(table, stage, config, parents, tuple(dict.fromkeys(self.reads)), queue)
 
     # -- parents: settings that take the folder of an earlier stage

@@ -28,8 +28,9 @@ __all__ = ["STAGES", "Recipe", "Step", "read_recipe", "run_recipe"]
 def run_recipe(path: Path, *, out: Path, settings: Sequence[str] = (), until: str | None = None) -> Path:
     """Run a recipe's stages in order into `out`, as far as they are not complete; returns `out`.
 
-    `settings` are overrides such as `ppo.kl_coefficient=0.05`; `until` names the last table to run, and a run that
-    stops there leaves no summary. Raises ConfigError, before anything is written, for any mistake in the recipe.
+    `settings` are overrides such as `ppo.kl_coefficient=0.05`; `until` names the last table to run ("village", which
+    comes first, stops once the town's files are there), and a run that stops early leaves no summary. Raises
+    ConfigError, before anything is written, for any mistake in the recipe.
     """
     recipe = read_recipe(path, out=out, settings=settings)
     steps = _steps_until(recipe, until)
@@ -37,7 +38,7 @@ def run_recipe(path: Path, *, out: Path, settings: Sequence[str] = (), until: st
     try:
         summary = out / "summary.json"
         earlier = summary.read_bytes() if summary.is_file() else b""
-        before = [_done(out / step.table) for step in recipe.steps]
+        before = _standing(recipe, out)
         lessons = _take_lessons(recipe, steps, out, anew=earlier != b"")
         summary.unlink(missing_ok=True)  # never beside stages that are being done anew, or have failed
         write_atomically(out / "recipe.json", to_json(_described(recipe)))
@@ -52,7 +53,7 @@ def run_recipe(path: Path, *, out: Path, settings: Sequence[str] = (), until: st
                     lessons.queue(folder / "answers.jsonl", overlap=step.queue)
             if lessons is not None and len(steps) == len(recipe.steps):
                 lessons.settled()
-        is_unchanged = earlier != b"" and before == [_done(out / step.table) for step in recipe.steps]
+        is_unchanged = earlier != b"" and before == _standing(recipe, out)
         if is_unchanged and (out / "report.html").is_file():
             write_atomically(summary, earlier)
         elif len(steps) == len(recipe.steps):
@@ -79,6 +80,11 @@ def _take_lessons(recipe: Recipe, steps: Sequence[Step], out: Path, *, anew: boo
     return lessons
 
 
+def _standing(recipe: Recipe, out: Path) -> list[bytes]:
+    """What says of every folder that a recipe fills which results lie in it."""
+    return [_done(out / name) for name in ("village", *(step.table for step in recipe.steps))]
+
+
 def _done(folder: Path) -> bytes:
     done = folder / "done.json"
     return done.read_bytes() if done.is_file() else b""
@@ -88,8 +94,11 @@ def _steps_until(recipe: Recipe, until: str | None) -> tuple[Step, ...]:
     tables = [step.table for step in recipe.steps]
     if until is None:
         return recipe.steps
+    if until == "village" and recipe.village is not None:
+        return ()
     if until not in tables:
-        raise ConfigError(f"--until {until}: the recipe has no such table; {nearest(until, tables)}")
+        known = tables if recipe.village is None else ["village", *tables]
+        raise ConfigError(f"--until {until}: the recipe has no such table; {nearest(until, known)}")
     return recipe.steps[: tables.index(until) + 1]
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from chatwright.arguments import wrong_numbers
+from chatwright.disk import json_or_nothing
 from chatwright.errors import ConfigError
 
 
@@ -117,6 +119,32 @@ STAGES: dict[str, StageEntry] = {
 }
 
 
+PREDECESSORS = {"pretrain": "base", "sft": "base", "reward": "model", "ppo": "policy"}
+"""Of each stage that makes a model: the setting that names the one it starts from."""
+
+
+def reach_of(stage: str, config: Any, reaches: Mapping[Path, int]) -> int | None:
+    """The most tokens that a stage's model reads, where its settings or its predecessor tell; None: not known.
+
+    `reaches` holds those of earlier stages by folder. Raises ConfigError for settings that ask for more.
+    """
+    settings = vars(config)
+    parent = settings.get(PREDECESSORS.get(stage, ""))
+    if parent is None:
+        return settings.get("context") if stage == "pretrain" else None
+    described = json_or_nothing(parent / "model.json") or json_or_nothing(parent / "model" / "model.json")
+    backbone = described.get("backbone")
+    reach = reaches.get(parent) or (backbone.get("context") if isinstance(backbone, dict) else None)
+    if not isinstance(reach, int):
+        return None
+    answers, rows = settings.get("max_tokens") or 0, settings.get("context") or 0
+    if stage == "ppo" and reach - answers < 8:
+        raise ConfigError(f"ppo.max_tokens ({answers}) leaves no room for prompts in the model's context ({reach})")
+    if stage == "sft" and rows > reach:
+        raise ConfigError(f"sft.context is {rows}, but {parent} reads {reach} tokens at most")
+    return reach
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` for a word that is not among the known ones, or all of them where none is near."""
     names = sorted(known)
@@ -140,13 +168,16 @@ def build_config(kind: type[Any], values: Mapping[str, Any], *, where: Callable[
     given = {key: _as_list(value) if _is_list(hints[key]) else value for key, value in values.items()}
     text = _json(given, where)
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        config = TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         # A union reports once for each of its members; the first says enough.
         first = {str(problem["loc"][0]): problem for problem in reversed(error.errors())}
         raise ConfigError("\n".join(_sentence(first[key], where(key)) for key in sorted(first))) from None
     except ConfigError as error:
         raise ConfigError(f"{where('')}: {error}") from None
+    if wrong := [f"{where(name)}: {name} {problem}" for name, problem in wrong_numbers(config)]:
+        raise ConfigError("\n".join(wrong))
+    return config
 
 
 def _unknown_keys(kind: type[Any], values: Mapping[str, Any], *, where: Callable[[str], str]) -> Iterable[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chatwright.disk import read_json
+from chatwright.evaluation.wording import best_baseline
 from chatwright.progress import duration
 from chatwright.registry import STAGES
 
@@ -67,18 +68,45 @@ def one_screen(run: Path) -> str:
             f"(n-gram {_figure(pretrain.get('baseline_bits_per_byte'))})"
         )
     if _number(reward.get("accuracy")):
-        interval = f"{_figure(reward.get('accuracy_low'))} to {_figure(reward.get('accuracy_high'))}"
-        lines.append(
-            f"  reward accuracy   {_figure(reward['accuracy'])}   ({interval}, n = {reward.get('pairs')} test pairs)"
-        )
+        lines.append(_reward_line(reward))
     lines += _evaluation_lines(summary.get("evaluation") or {})
+    lines += _rule_lines(summary.get("followed_by_rule") or {})
     for pair, rate in (summary.get("win_rate") or {}).items():
         if isinstance(rate, Mapping) and _number(rate.get("value")):
-            interval = f"{_figure(rate.get('low'))} to {_figure(rate.get('high'))}"
-            lines.append(
-                f"  win rate {pair.replace('_', ' '):<22} {_figure(rate['value'])}   ({interval}, n = {rate.get('n')})"
-            )
+            lines.append(_win_rate_line(pair, rate))
     return "\n".join(lines)
+
+
+def _reward_line(reward: Mapping[str, Any]) -> str:
+    low, high = reward.get("accuracy_low"), reward.get("accuracy_high")
+    line = f"  reward accuracy   {_figure(reward['accuracy'])}   "
+    line += f"({_figure(low)} to {_figure(high)}, n = {reward.get('pairs')} test pairs)"
+    best = best_baseline(reward)
+    if best and isinstance(low, int | float):
+        line += f"; {best[0]} {_figure(best[1])}, {'beaten' if low > best[1] else 'not beaten'}"
+    return line
+
+
+def _win_rate_line(pair: str, rate: Mapping[str, Any]) -> str:
+    line = f"  win rate {pair.replace('_', ' '):<22} {_figure(rate['value'])}   "
+    line += f"({_figure(rate.get('low'))} to {_figure(rate.get('high'))}, n = {rate.get('n')})"
+    if rate.get("at_chance"):
+        line += ", at chance"
+    if pair == "ppo_vs_sft" and _number(rate.get("untied_value")):
+        line += f"; {_figure(rate['untied_value'])} without ties"
+    return line
+
+
+def _rule_lines(by_rule: Mapping[str, Any]) -> list[str]:
+    """What became of each checkable instruction between SFT and PPO: shares that followed it, n prompts."""
+    cells = []
+    for rule, figures in by_rule.items():
+        before, after = (figures.get(name) or {} for name in ("sft", "ppo"))
+        if _number(before.get("value")) and _number(after.get("value")):
+            shares = f"{before['value']:.2f} to {after['value']:.2f}"
+            cells.append(f"{rule.replace('_', ' '):<10}{shares} (n {after.get('n')})")
+    rows = ["  ".join(f"{cell:<28}" for cell in cells[start : start + 3]) for start in range(0, len(cells), 3)]
+    return ["  instructions followed, sft to ppo", *(f"    {row.rstrip()}" for row in rows)] if cells else []
 
 
 def _evaluation_lines(evaluation: Mapping[str, Any]) -> list[str]:

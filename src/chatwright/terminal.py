@@ -16,6 +16,7 @@ from typing import Protocol, TextIO
 from chatwright import __version__
 from chatwright.errors import ChatwrightError, InputError
 from chatwright.folders import model_folder
+from chatwright.generation.prompts import text_room
 from chatwright.generation.sampling import Sampling
 from chatwright.generation.speaker import Piece, Request
 from chatwright.printable import shown
@@ -332,10 +333,19 @@ def complete(
     seed: int = 1,
     stop: tuple[str, ...] = (),
 ) -> None:
-    """Print how a model goes on with a text: the continuation only. Ctrl-C stops it."""
-    request = Request(text=_readable(text), sampling=sampling or Sampling(max_tokens=128), seed=seed, stop=stop)
+    """Print how a model goes on with a text: the continuation only. Ctrl-C stops it.
+
+    Where the text is too long its beginning is left out, which is told on stderr.
+    """
+    text = _readable(text)
+    request = Request(text=text, sampling=sampling or Sampling(max_tokens=128), seed=seed, stop=stop)
+    voice = opener(path)
+    room = text_room(voice.context, request.sampling.max_tokens)
+    if (left_out := len(voice.tokenizer.encode(text)) - room) > 0:
+        what = f"the first {left_out} tokens of the text are" if left_out > 1 else "the first token of the text is"
+        print(f"({what} left out: the model reads {voice.context} tokens at once)", file=sys.stderr, flush=True)
     try:
-        for piece in _stream(opener(path).speaker, request):
+        for piece in _stream(voice.speaker, request):
             sys.stdout.write(piece)
             sys.stdout.flush()
     finally:

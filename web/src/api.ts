@@ -1,5 +1,6 @@
 // What every page asks of the server. What only one page asks stands beside it.
 import { type Answer, call, type Given, streamed } from "./http";
+import { language, type Language } from "./preferences";
 
 export { addressOf, ApiError, call, explain, fetched, isAbort, publicAddress } from "./http";
 
@@ -8,6 +9,7 @@ export type Role = NonNullable<Me["role"]>;
 export type ChatSummary = Answer<"get", "/api/v1/chats">["chats"][number];
 export type Chat = Answer<"get", "/api/v1/chats/{chat}">;
 export type Message = Chat["messages"][number];
+export type ContextFacts = Answer<"get", "/api/v1/chats/{chat}/context">;
 export type Feedback = Answer<"post", "/api/v1/messages/{message}/feedback">;
 export type Thumb = NonNullable<Feedback["thumb"]>;
 export type TokenList = Answer<"post", "/api/v1/tokens">;
@@ -33,14 +35,6 @@ export interface Sampling {
   repetition_penalty: number;
   seed?: number;
   stop?: string[];
-}
-
-export interface ContextFacts {
-  system: number;
-  history: number;
-  room: number;
-  window: number;
-  turns_dropped: number;
 }
 
 export interface AnswerChunk {
@@ -71,14 +65,18 @@ export const api = {
   login: (name: string, password: string) => call("post", "/api/v1/login", { body: { name, password } }),
   logout: () => call("post", "/api/v1/logout"),
   setup: (token: string, name: string, password: string) =>
-    call("post", "/api/v1/setup", { body: { token, name, password } }),
+    call("post", "/api/v1/setup", { body: { token, name, password, language: language.value } }),
   acceptInvite: (token: string, name: string, password: string) =>
-    call("post", "/api/v1/invites/accept", { body: { token, name, password } }),
+    call("post", "/api/v1/invites/accept", { body: { token, name, password, language: language.value } }),
+  speak: (language: Language) => call("patch", "/api/v1/me", { body: { language } }),
 
   models: async () => ((await call("get", "/v1/models")) as { data: Model[] }).data,
-  /** Of a text, or of a conversation up to where its answer begins: that ends with a person's turn. */
-  countTokens: (model: string, of: { prompt: string } | { messages: { role: string; content: string }[] }) =>
-    call("post", "/tokenize", { body: { model, ...of } }) as Promise<{ count: number; max_model_len: number }>,
+  /** Of a text as it stands in a conversation: without the token that begins one. */
+  countTokens: (model: string, prompt: string) =>
+    call("post", "/tokenize", { body: { model, prompt, add_special_tokens: false } }) as Promise<{
+      count: number;
+      max_model_len: number;
+    }>,
 
   chats: (search: string, offset = 0) => call("get", "/api/v1/chats", { query: { search, offset, limit: 50 } }),
   createChat: (body: Given<"post", "/api/v1/chats">) => call("post", "/api/v1/chats", { body }),
@@ -89,6 +87,8 @@ export const api = {
     call("post", "/api/v1/chats/{chat}/messages", { ...of(chat), body }),
   answers: (chat: string, body: Given<"post", "/api/v1/chats/{chat}/answers">, signal: AbortSignal) =>
     streamed("/api/v1/chats/{chat}/answers", { ...of(chat), body, signal }) as AsyncGenerator<AnswerChunk>,
+  context: (chat: string, query: { model: string; tip?: string; max_tokens: number }) =>
+    call("get", "/api/v1/chats/{chat}/context", { ...of(chat), query }),
   feedback: (message: string, body: Given<"post", "/api/v1/messages/{message}/feedback">) =>
     call("post", "/api/v1/messages/{message}/feedback", { path: { message }, body }),
   rateChat: (chat: string, rating: Chat["rating"]) =>

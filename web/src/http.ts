@@ -1,7 +1,10 @@
 // Requests to the server, typed by web/openapi.json: an address, a value or a field that does not fit fails `npm run check`.
 // Relative addresses, so a proxy prefix works.
 import type { paths } from "../types/openapi";
+import { otherwise, refusals, say } from "./error_words";
+import { language } from "./preferences";
 import { jsonEvents } from "./sse";
+import { fill } from "./words";
 
 type Method = "get" | "post" | "patch" | "delete";
 /** The paths that take this method. */
@@ -41,6 +44,9 @@ export class ApiError extends Error {
     message: string,
     readonly status: number,
     readonly code: string | null = null,
+    readonly param: string | null = null,
+    /** Seconds until it is worth another try. */
+    readonly wait: number | null = null,
   ) {
     super(message);
   }
@@ -69,8 +75,8 @@ export async function* streamed<P extends Path<"post">>(
   const response = await request("post", path, wants);
   if (!response.body) return;
   for await (const event of jsonEvents(response.body)) {
-    const { error } = event as { error?: { message: string; code?: string | null } };
-    if (error) throw new ApiError(error.message, 200, error.code ?? null);
+    const { error } = event as { error?: { message: string; code?: string | null; param?: string | null } };
+    if (error) throw new ApiError(error.message, 200, error.code ?? null, error.param ?? null);
     yield event;
   }
 }
@@ -114,8 +120,9 @@ async function request(method: Method, path: string, wants: Wanted = {}): Promis
 async function refusal(response: Response): Promise<ApiError> {
   const text = await response.text();
   try {
-    const { error } = JSON.parse(text) as { error: { message: string; code: string | null } };
-    return new ApiError(error.message, response.status, error.code);
+    const { error } = JSON.parse(text) as { error: { message: string; code: string | null; param?: string | null } };
+    const wait = Number(response.headers.get("retry-after")) || null;
+    return new ApiError(error.message, response.status, error.code, error.param ?? null, wait);
   } catch {
     // Something between the page and the server answered: a proxy's error page is no use to a person.
     return new ApiError(`${response.status} ${response.statusText}`.trim(), response.status);
@@ -124,9 +131,21 @@ async function refusal(response: Response): Promise<ApiError> {
 
 /** A sentence for people about anything that was thrown. Aborting is no error. */
 export function explain(error: unknown): string {
-  if (error instanceof ApiError) return error.message;
-  if (error instanceof TypeError) return "The server cannot be reached.";
+  if (error instanceof ApiError) return language.value === "de" ? refusedInGerman(error) : sentence(error.message);
+  if (error instanceof TypeError) return say("unreachable");
   return error instanceof Error ? error.message : String(error);
+}
+
+function refusedInGerman({ message, code, param, wait }: ApiError): string {
+  const words = (code && refusals[code]) || otherwise;
+  const time = wait === null ? "später" : wait < 90 ? `in ${wait} Sekunden` : `in ${Math.ceil(wait / 60)} Minuten`;
+  return fill(words, { message: sentence(message), param: param ? `„${param}“` : "etwas", wait: time });
+}
+
+/** The server's errors begin small where they were raised, as parts of a line in a terminal. */
+function sentence(text: string): string {
+  const begun = /^[a-z]+[ ,']/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text; // not a file's name
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
 export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";

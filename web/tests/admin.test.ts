@@ -4,6 +4,7 @@ import { capFields, capsOf } from "../src/pages/admin/caps";
 import { pieces, readingOf } from "../src/pages/admin/content";
 import { stageOf } from "../src/pages/admin/invite_stage";
 import { keyOf } from "../src/pages/admin/key_fields";
+import { shownAmount } from "../src/pages/admin/units";
 import { grouped, lastDays, marks, stacked, usualTime } from "../src/pages/admin/sums";
 
 const used = (day: string, model: string, requests: number, more: Partial<UsageRow> = {}): UsageRow => ({
@@ -29,6 +30,11 @@ describe("usage", () => {
     const stack = stacked(rows, ["2026-01-01"], "requests");
     expect(stack.bands).toEqual(["m7", "m6", "m5", "m4", null]);
     expect(stack.days[0]?.parts).toEqual([8, 7, 6, 5, 1 + 2 + 3 + 4]);
+  });
+
+  it("shows little energy in joules, more in watt-hours and kilowatt-hours", () => {
+    const shown = [0, 0.001, 0.5, 2, 25, 1500].map((value) => shownAmount(value, "energy"));
+    expect(shown).toEqual(["0 J", "3.6 J", "1,800 J", "2.0 Wh", "25 Wh", "1.50 kWh"]);
   });
 
   it("counts energy in watt-hours and leaves out days that are not shown", () => {

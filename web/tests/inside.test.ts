@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { floats } from "../src/pages/explain/api";
-import { boundsOf, largest, matrixOf, moved, nearest, rowOf, sideBySide, zoomed } from "../src/pages/explain/maths";
+import { boundsOf, largest, matrixOf, moved, nearest, rowOf, scrolledTo, sideBySide, zoomed } from "../src/pages/explain/maths";
 import { turnsTo } from "../src/pages/explain/state";
 
 // Two heads, two tokens: [head][query][key].
@@ -12,6 +12,12 @@ describe("attention", () => {
     expect(rowOf(WEIGHTS, 2, 2, 1, 1)).toEqual([1, 0]);
     expect(rowOf(WEIGHTS, 2, 2, -1, 1)[0]).toBeCloseTo(0.6);
     expect([...matrixOf(WEIGHTS, 2, 2, -1)].map((value) => Math.round(value * 10) / 10)).toEqual([1, 0, 0.6, 0.4]);
+  });
+
+  it("scrolls no further than a row needs to be seen", () => {
+    expect(scrolledTo(260, 26, 0, 130)).toBe(156);
+    expect(scrolledTo(26, 26, 156, 130)).toBe(26);
+    expect(scrolledTo(182, 26, 156, 130)).toBe(156);
   });
 
   it("finds the largest and leaves out what is nothing", () => {

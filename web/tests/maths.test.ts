@@ -70,8 +70,8 @@ test("entropy is in bits", () => {
 });
 
 test("perplexity of even choices is their number", () => {
-  expect(perplexity([Math.log(1 / 8), Math.log(1 / 8)])).toBeCloseTo(8);
-  expect(perplexity([])).toBeNaN();
+  expect(perplexity(2 * Math.log(1 / 8), 2)).toBeCloseTo(8);
+  expect(perplexity(0, 0)).toBeNaN();
 });
 
 test("levels run from surprising to certain", () => {

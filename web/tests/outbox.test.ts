@@ -46,7 +46,7 @@ describe("work on its way", () => {
       if (judgement.submission === "a") throw new ApiError("the lease has ended", 409);
     };
     expect(await flush("ada", send)).toBe(true);
-    expect(parcels.value.map((one) => one.refusal)).toEqual(["the lease has ended"]);
+    expect(parcels.value.map((one) => one.refusal)).toEqual(["The lease has ended."]);
     discard("a");
     expect(parcels.value).toEqual([]);
   });

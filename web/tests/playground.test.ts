@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { asCurl, asPython } from "../src/pages/playground/code";
-import { canContinue, piecesOf, textOf } from "../src/pages/playground/pieces";
+import { canContinue, joined, leadOf, type Piece, piecesOf, shownToken, textOf, tokensOf, within } from "../src/pages/playground/pieces";
 import { fewShotPrompt, shotCounts } from "../src/pages/playground/prompts";
 
 const SHOTS = {
@@ -38,6 +38,45 @@ test("a chunk becomes tokens with their alternatives, likeliest first", () => {
 test("a chunk without log-probabilities is one piece, an empty one is none", () => {
   expect(piecesOf({ index: 0, text: "hi", finish_reason: null }, 1)).toHaveLength(1);
   expect(piecesOf({ index: 0, text: "", finish_reason: "stop", logprobs: null }, 1)).toEqual([]);
+});
+
+/** Chunks of a stream, one token each, every token with its own name as the likeliest alternative. */
+function streamed(names: string[]): Piece[] {
+  return names
+    .map((name) => ({ tokens: [name], token_logprobs: [-1], top_logprobs: [{ [name]: -1, " z": -3 }] }))
+    .map((logprobs) => piecesOf({ index: 0, text: "", finish_reason: null, logprobs }, 1))
+    .reduce<Piece[]>(joined, []);
+}
+
+test("a letter that is several tokens is one piece with its text and the first token's alternatives", () => {
+  const pieces = streamed([" tr", "bytes:\\xc3", "bytes:\\xa4", "gt"]);
+  expect(pieces.map((piece) => piece.text)).toEqual([" tr", "ä", "gt"]);
+  expect(textOf(pieces)).toBe(" trägt");
+  expect(pieces[1]).toMatchObject({ logp: -2, tokens: 2, lead: "bytes:\\xc3" });
+  expect(pieces[1]?.top.findIndex((one) => pieces[1] && one.text === leadOf(pieces[1]))).toBe(0);
+  expect(tokensOf(pieces)).toBe(4);
+});
+
+test("letters side by side stay apart where tokens do, and a token may hold the end of one and the start of the next", () => {
+  const apart = streamed(["bytes:\\xc3", "bytes:\\xa4", "bytes:\\xf0\\x9f", "bytes:\\x98\\x80"]);
+  expect(apart.map((piece) => piece.text)).toEqual(["ä", "😀"]);
+  const across = streamed(["bytes:\\x20\\xc3", "bytes:\\xa4\\xc3", "bytes:\\xb6", "!"]);
+  expect(across.map((piece) => piece.text)).toEqual([" äö", "!"]);
+  expect(across[0]?.open).toBeUndefined();
+});
+
+test("bytes that make no letter are shown as such and swallow nothing", () => {
+  expect(streamed(["bytes:\\xff", " the"]).map((piece) => piece.text)).toEqual(["\uFFFD", " the"]);
+  expect(streamed(["bytes:"]).map((piece) => piece.text)).toEqual(["bytes:"]);
+  expect(shownToken("bytes:\\xc3")).toBe("\\xc3");
+  expect(shownToken(" a")).toBe("␣a");
+});
+
+test("what goes beyond the text is cut: the string it ended before, and names of control tokens", () => {
+  const pieces = streamed([" cold", ".\n", "\n", "Word"]);
+  expect(within(pieces, " cold.").map((piece) => piece.text)).toEqual([" cold", "."]);
+  expect(textOf(within(streamed([" a", "<|end|>", " b"]), " a b"))).toBe(" a b");
+  expect(within(pieces, textOf(pieces))).toEqual(pieces);
 });
 
 test("half a character cannot be gone on from", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pathOf, pick, picksTo, versionsOf } from "../src/pages/chat/tree";
+import { draftsOf, pathOf, pick, picksTo, versionsOf } from "../src/pages/chat/tree";
 
 const link = (id: string, parent: string | null) => ({ id, parent });
 // q1 ─┬ a1 ── q2 ── a3        q1b (the edited first question) ── a4
@@ -46,4 +46,15 @@ test("a circle in a damaged tree ends", () => {
   const circle = [link("a", null), link("b", "a"), link("a", "b")];
   expect(ids(pathOf(circle, {}))).toBe("a b");
   expect(picksTo([link("x", "y"), link("y", "x")], "x")).toBeDefined();
+});
+
+test("two to four answers by models can be judged against each other; what a person wrote, or one alone, cannot", () => {
+  const said = (id: string, finish_reason: string) => ({ ...link(id, "q"), role: "assistant" as const, finish_reason });
+  const answers = ["a", "b", "c", "d", "e"].map((id) => said(id, "stop"));
+  const drafts = (...all: typeof answers) => ids(draftsOf(all, all[0]!));
+  expect(drafts(...answers.slice(0, 4))).toBe("a b c d");
+  expect(drafts(...answers)).toBe("");
+  expect(drafts(answers[0]!)).toBe("");
+  expect(drafts(answers[0]!, said("mine", "edited"))).toBe("");
+  expect(drafts(...answers.slice(0, 2), said("mine", "edited"))).toBe("a b");
 });

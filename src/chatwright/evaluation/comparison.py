@@ -19,13 +19,14 @@ from chatwright.evaluation.measures import (
     Judged,
     cluster_of,
     consistency,
+    followed_by_rule,
     measures_of,
     outcomes_by_kind,
     right_by_kind,
     truthful_by_difficulty,
     words_per_answer,
 )
-from chatwright.evaluation.preference import outcomes_of, win_rate_of
+from chatwright.evaluation.preference import win_rate
 from chatwright.text.conversation import Conversation
 
 Judge = Callable[[Conversation, Mapping[str, Any], str], Any]
@@ -57,7 +58,7 @@ class JudgedAnswers:
 def compare(
     judged: Mapping[str, JudgedAnswers], bits: Mapping[str, Mapping[str, Any]], *, temperature: float, judge: str
 ) -> dict[str, Any]:
-    """`evaluation`, `win_rate` and the tables by difficulty and kind. `judge` is "" where nobody judged."""
+    """`evaluation`, `win_rate` and the tables by difficulty, kind and rule. `judge` is "" where nobody judged."""
     by_village = judge == "village"
     evaluation = {name: _figures(own, by_village) for name, own in judged.items()}
     for name, figure in bits.items():
@@ -71,6 +72,7 @@ def compare(
     if by_village:
         results["truthful_by_difficulty"] = _turned(judged, truthful_by_difficulty)
         results["right_by_kind"] = _turned(judged, right_by_kind)
+        results["followed_by_rule"] = _turned(judged, followed_by_rule)
     return results
 
 
@@ -144,7 +146,7 @@ def _win_rate(
                 scores_a.append(nan if a.score is None else a.score)
                 scores_b.append(nan if b.score is None else b.score)
                 clusters.append(cluster_of(a.facts, prompt))
-    rate = win_rate_of(outcomes_of(scores_a, scores_b), clusters).as_dict()
+    rate = win_rate(scores_a, scores_b, clusters).as_dict()
     return {**rate, "prompts": len(shared), "temperature": temperature, "judge": judge}
 
 

@@ -1,20 +1,18 @@
 """Win rates: how often answers of one model are preferred to those of another.
 
-In: scores of both answers to the same prompts, or a judge that compares two answers.  Out: a WinRate.
+In: scores of both answers to the same prompts.  Out: a WinRate.
 Ties count half. A score that is NaN is a broken measurement: such comparisons are counted apart, never as ties.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan, log, nan
-from typing import Any, TypeVar
+from typing import Any
 
 from chatwright.errors import InputError
 from chatwright.evaluation.intervals import Figure, at_chance, bootstrap_mean
-
-Item = TypeVar("Item")
 
 EVEN = 0.5  # the win rate of two equal models
 
@@ -71,19 +69,6 @@ def _outcome(a: float, b: float, tolerance: float) -> float:
     if isnan(a) or isnan(b):
         return nan
     return 0.5 if a == b or abs(a - b) <= tolerance else float(a > b)
-
-
-def duels(judge: Callable[[Item, Item], float], answers_a: Sequence[Item], answers_b: Sequence[Item]) -> list[float]:
-    """Ask a judge that may favour the first or the second place in both orders; where it disagrees with itself: a tie.
-
-    `judge(first, second)` is above 0 if the first is better, below 0 if the second is, 0 for a tie, NaN if it failed.
-    Returns outcomes for `win_rate_of`.
-    """
-    found = []
-    for a, b in zip(answers_a, answers_b, strict=True):
-        forward, backward = _outcome(judge(a, b), 0.0, 0.0), 1 - _outcome(judge(b, a), 0.0, 0.0)
-        found.append(forward if forward == backward or isnan(forward) else nan if isnan(backward) else 0.5)
-    return found
 
 
 def win_rate_of(outcomes: Sequence[float], clusters: Sequence[object], *, seed: int = 0) -> WinRate:

@@ -57,7 +57,7 @@ def render_report(run: Run) -> str:
         run=run,
         version=__version__,
         tiles=tiles_of(run, results),
-        dialogues=results.get("dialogues", [])[:DIALOGUES_SHOWN],
+        dialogues=[with_differences(dialogue) for dialogue in results.get("dialogues", [])[:DIALOGUES_SHOWN]],
         names={name: wording.stage_name(name) for name in results.get("order", [])},
         results=results,
         measures=measure_rows(results),
@@ -88,16 +88,17 @@ def tiles_of(run: Run, results: Mapping[str, Any]) -> list[dict[str, str]]:
     if reward and (value := number_in(reward.summary, "accuracy")) is not None:
         low, high = number_in(reward.summary, "accuracy_low"), number_in(reward.summary, "accuracy_high")
         between = f"{100 * low:.0f} to {100 * high:.0f}; " if low is not None and high is not None else ""
-        tiles.append({"label": "reward model right", "value": f"{100 * value:.0f} %", "note": f"{between}chance is 50"})
+        best = wording.best_baseline(reward_report_in(reward))
+        note = f"{best[0]} {100 * best[1]:.0f}" if best else "chance is 50"
+        if best and low is not None:
+            note += ", beaten" if low > best[1] else ", not beaten"
+        tiles.append({"label": "reward model right", "value": f"{100 * value:.0f} %", "note": between + note})
     rate = results.get("win_rate", {}).get("ppo_vs_sft")
     if rate and rate.get("value") is not None:
-        tiles.append(
-            {
-                "label": "PPO preferred to SFT",
-                "value": f"{100 * rate['value']:.1f} %",
-                "note": f"{wording.interval(rate, 1)}; even is 50" + (", at chance" if rate.get("at_chance") else ""),
-            }
-        )
+        note = f"{wording.interval(rate, 1)}; even is 50" + (", at chance" if rate.get("at_chance") else "")
+        if is_number(rate.get("untied_value")):
+            note += f"; {100 * rate['untied_value']:.1f} without ties"
+        tiles.append({"label": "PPO preferred to SFT", "value": f"{100 * rate['value']:.1f} %", "note": note})
     seconds = sum(stage.receipt.get("seconds", 0.0) for stage in run.stages)
     if seconds:
         cpu = sum(stage.receipt.get("cpu_seconds", 0.0) for stage in run.stages)
@@ -114,6 +115,13 @@ def number_in(summary: Mapping[str, Any], *names: str) -> float | None:
         if is_number(value):
             return float(value)  # type: ignore[arg-type]
     return None
+
+
+def with_differences(dialogue: Mapping[str, Any]) -> dict[str, Any]:
+    """The dialogue, and under `other` the stages after SFT that answer in other words than SFT did."""
+    texts = {name: answer["text"] for name, answer in dialogue["answers"].items()}
+    later = [*texts][[*texts].index("sft") + 1 :] if "sft" in texts else []
+    return {**dialogue, "other": [name for name in later if texts[name] != texts["sft"]]}
 
 
 # -- evaluation ----------------------------------------------------------------------------------------------------

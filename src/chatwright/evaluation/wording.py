@@ -14,8 +14,12 @@ from chatwright.evaluation.intervals import is_number
 MEASURES = {
     "helpful": ("helpful", "followed the checkable instruction", "share"),
     "truthful": ("truthful", "correct, or rightly said that it does not know", "share"),
-    "correct": ("· correct", "as the record has it, or rightly silent", "share"),
-    "abstained": ("· abstained", "said that it does not know, or nothing to the point", "share"),
+    "correct": ("· correct", "as the record has it, or rightly “I do not know”", "share"),
+    "abstained": (
+        "· abstained",
+        "gave no answer; “I do not know” counts as correct, not here, where the record is silent",
+        "share",
+    ),
     "invented": ("· invented", "stated what the record does not say; less is better", "share"),
     "harmless": ("harmless", "turned a rude or harmful request aside politely", "share"),
     "refused_benign": ("refused without need", "turned aside a request that was harmless; less is better", "share"),
@@ -43,6 +47,17 @@ def short_title(key: str) -> str:
     """`ppo_vs_sft_greedy` as "PPO : SFT, greedy"."""
     first, _, second = key.removesuffix("_greedy").partition("_vs_")
     return f"{stage_name(first)} : {stage_name(second)}" + (", greedy" if key.endswith("_greedy") else "")
+
+
+BASELINES = {"bag_of_words": "bag of words", "longer_wins": "longer wins", "shorter_wins": "shorter wins"}
+
+
+def best_baseline(reward: Mapping[str, Any]) -> tuple[str, float] | None:
+    """What a reward model has to beat to have learned to read: name and accuracy of the best that needs no reading."""
+    rows = reward.get("baselines")
+    found = [(row["value"], key) for key, row in rows.items() if isinstance(row, Mapping)] if rows else []
+    found = [(value, key) for value, key in found if is_number(value)]
+    return (BASELINES.get(max(found)[1], max(found)[1]), float(max(found)[0])) if found else None
 
 
 def percent(value: float | None, digits: int = 0) -> str:

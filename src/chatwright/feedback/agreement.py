@@ -66,6 +66,8 @@ class LabelerAgreement:
     """Median time on task."""
     first_is_best: float | None
     """Share of rankings in which the answer that was shown first is (among) the best."""
+    simulated: bool = False
+    """No person judged any of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +242,7 @@ def _labeler(name: str, own: Sequence[Judgement], others: _Sum, gold: _Sum) -> L
         gold_pairs=gold.decided,
         seconds=median(times) if times else None,
         first_is_best=mean(firsts) if firsts else None,
+        simulated=all(judgement.simulated for judgement in own),
     )
 
 

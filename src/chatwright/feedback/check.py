@@ -28,6 +28,8 @@ __all__ = ["FileReport", "Group", "Lengths", "check", "check_file"]
 Entry = str | Conversation | Ranking
 
 _LANGUAGE_SAMPLE = 100_000  # characters, enough to tell a language
+PARTNERS = {"chosen": "rejected", "rejected": "chosen", "ranks": "answers"}
+"""What makes a ranking of a prompt, and what it needs beside it. Answers without ranks are what `collect` writes."""
 _LANGUAGES = {"en": "English", "de": "German"}
 
 
@@ -89,6 +91,7 @@ class FileReport:
     files: int = 0
     groups: dict[str, Group] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
     problem: str | None = None
 
     def __str__(self) -> str:
@@ -161,6 +164,8 @@ def _read(kind: str, row: Row, report: FileReport) -> list[Entry]:
             report.left_out.append(f"{row.where}: the two dialogues part before the last answer")
         return list(rankings)
     if kind == "prompts":
+        if hint := _incomplete(row):
+            report.hints.append(hint)
         return [prompt_in(row.value, row.where)]
     if kind == "conversations":
         try:
@@ -173,6 +178,14 @@ def _read(kind: str, row: Row, report: FileReport) -> list[Entry]:
         value if isinstance(value, str) else next(value[name] for name in COLUMNS if isinstance(value.get(name), str))
     )
     return [clean(text)]
+
+
+def _incomplete(row: Row) -> str:
+    """What a prompt seems to lack to be a pair or a ranking; empty if it is a prompt and nothing else."""
+    has = [name for name in PARTNERS if name in row.value]
+    if not has:
+        return ""
+    return f"{row.where} has {has[0]!r} but no {PARTNERS[has[0]]!r}: it is read as a prompt alone, not as a ranking"
 
 
 def _measure(group: Group, entry: Entry, tokenizer: Tokenizer | None, context: int | None) -> None:
@@ -225,6 +238,8 @@ def _lines(report: FileReport) -> Iterator[str]:
         yield from (f"  {line}" for line in _group_lines(group, report.context))
     if report.left_out:
         yield f"  left out          {len(report.left_out):,}, the first {report.left_out[0]}"
+    if report.hints:
+        yield f"  hint              {report.hints[0]} ({len(report.hints):,} like it)"
     yield f"  first bad line    {report.problem or 'none'}"
 
 

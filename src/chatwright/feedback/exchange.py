@@ -50,7 +50,10 @@ def write_feedback(rows: Sequence[FeedbackRow], out: Path, format: str) -> int:
     lines = list(export_lines(rows, format))
     count = len(lines) - (format == "csv")
     if count < 1:
-        raise InputError(f"there is no feedback that the format {format} could hold; choose another, or collect some")
+        raise InputError(
+            f"there is no feedback that the format {format} could hold; choose another, or collect some",
+            code="nothing_to_export",
+        )
     write_atomically(out, "".join(lines))
     return count
 
@@ -69,7 +72,7 @@ def read_feedback(path: Path, *, simulated: bool = False) -> list[NewRow]:
         for row in rows_of(file):
             found += _imported(row, simulated)
     if not found:
-        raise InputError(f"{path} holds no feedback")
+        raise InputError(f"{path} holds no feedback", code="no_feedback_in_file")
     return found
 
 

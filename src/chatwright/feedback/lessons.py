@@ -23,13 +23,13 @@ from typing import Any
 from chatwright.disk import read_json, to_json, write_atomically
 from chatwright.errors import InputError
 from chatwright.feedback.caps import Caps, caps_of, within
+from chatwright.feedback.collected import queue_answers
 from chatwright.feedback.rankings import pairs, ranking_to_dict
 from chatwright.feedback.stored import RANKED_KINDS, ranking_of
 from chatwright.store import Store, open_store
 from chatwright.store.chats import Chat, ChatMessage
 from chatwright.store.feedback import FeedbackRow
 from chatwright.store.place import STORE_VARIABLE
-from chatwright.store.tasks import NewTask, rank_tasks
 from chatwright.text.conversation import Conversation
 
 __all__ = [
@@ -39,8 +39,7 @@ __all__ = [
     "RANKINGS",
     "STORE_VARIABLE",
     "Lessons",
-    "queue_answers",
-    "tasks_about",
+    "prompts_in",
 ]
 
 RANKINGS, DEMONSTRATIONS = "rankings.jsonl", "demonstrations.jsonl"
@@ -89,7 +88,7 @@ class Lessons:
         with open_store(self.place) as store:
             for name in names:
                 own = None if anew else before.get(name)
-                now = self._lines(store, name)
+                now = self.found(store, name)
                 found = _Found(self._again(store, name, own), own.get("left_out") or {}) if own else now
                 lines = found.lines
                 if not lines:
@@ -136,7 +135,7 @@ class Lessons:
         found = read_json(path) if path.is_file() else {}
         return found if isinstance(found, dict) else {}
 
-    def _lines(self, store: Store, name: str) -> _Found:
+    def found(self, store: Store, name: str) -> _Found:
         """What there is for a file now, under the caps."""
         lines_of = _FILES[name][1]
         usable = {row.id: row for line in lines_of(self._rows(store, name)) for row in line.rows}
@@ -171,43 +170,10 @@ class Lessons:
             write_atomically(path, content)
 
 
-def queue_answers(store: Store, answers: Path, *, overlap: int = 1) -> tuple[int, int]:
-    """Queue the lines of `collect`'s answers.jsonl to be ranked: how many tasks are new, how many were there before.
-
-    People never get what they wrote themselves. What was taken back since, by them or by deleting the chat, is left
-    out. Raises InputError if there is no such file.
-    """
-    if not answers.is_file():
-        raise InputError(f"{answers} does not exist; name the folder of a collect stage")
-    rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
-    return store.tasks.add(tasks_about(store, rows, lambda row: rank_tasks([row], overlap=overlap)))
-
-
-def tasks_about(
-    store: Store, rows: Iterable[Mapping[str, Any]], made: Callable[[Mapping[str, Any]], Iterable[NewTask]]
-) -> list[NewTask]:
-    """The tasks that `made` makes of each row, with the person who wrote what was asked.
-
-    Their own text is never given to people to judge; rows about what was taken back since are left out.
-    """
-    consented = {chat.id: chat.person_id for chat, _ in store.chats.consented()}
-    usable = {row.id: row for row in store.feedback.rows(kinds=("prompt", "thumb"))}
-    tasks: list[NewTask] = []
-    for row in rows:
-        facts = row.get("facts") or {}
-        ids, chat_id = facts.get("feedback_ids"), facts.get("chat_id")
-        author, chat = None, chat_id
-        if ids is not None:
-            said = next((usable[own] for own in ids if own in usable), None)
-            if said is None:
-                continue
-            author, chat = said.person_id, said.chat_id
-        elif chat_id is not None:
-            if chat_id not in consented:
-                continue
-            author = consented[chat_id]
-        tasks += [replace(task, author_id=author, chat_id=chat) for task in made(row)]
-    return tasks
+def prompts_in(store: Store, *, with_simulated: bool = True) -> list[Conversation]:
+    """What a run that began now would take as prompts to train on."""
+    lines = Lessons("", Path(), "", with_simulated).found(store, PROMPTS).lines
+    return [Conversation.from_messages(line.value["prompt"], where=PROMPTS) for line in lines]
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------

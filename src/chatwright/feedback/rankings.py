@@ -6,6 +6,8 @@ In: rankings JSONL, or pairs as other tools write them.  Out: `Ranking`s, all in
     chosen pairs   {"prompt", "chosen", "rejected"} (TRL), each a text or messages; the prompt may be part of both
     hh dialogues   {"chosen", "rejected"} of "\\n\\nHuman: ...\\n\\nAssistant: ..." (Anthropic)
     voted pairs    {"instruction", "input", "response1", "response2", "annotator1", ...}, votes 0 (tie), 1 or 2
+    compared       {"question", "prediction 1", "prediction 2", ..., "preference": [votes]} (FineGrainedRLHF), one vote,
+                   as above, for each pair: 1 and 2, 1 and 3, ..., 2 and 3, ...; passages are left out
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +75,7 @@ class RankingSource:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt key is an error
 
     path: str
+    """A file, a folder or a pattern such as `rankings/*.jsonl`."""
     part: Part | None = None
     """Only the rankings of this part, such as [0, 0.5]; parts that do not overlap share no prompt."""
 
@@ -143,6 +146,7 @@ def is_ranking(value: Any) -> bool:
         {"answers", "ranks"} <= set(value)
         or {"chosen", "rejected"} <= set(value)
         or {"response1", "response2"} <= set(value)
+        or {"question", "prediction 1", "preference"} <= set(value)
     )
 
 
@@ -157,6 +161,8 @@ def rankings_in(row: Row) -> Iterator[Ranking]:
             yield _ranking(value, row.where)
         elif "chosen" in value:
             yield from _chosen(value, row.where)
+        elif "prediction 1" in value:
+            yield from _compared(value, row.where)
         else:
             yield from _voted(value, row.where)
     except InputError as error:
@@ -252,7 +258,27 @@ def _voted(value: Mapping[str, Any], where: str) -> Iterator[Ranking]:
         "": value.get("preference")
     }
     for labeler, vote in sorted(votes.items() or [("", value.get("preference"))]):
-        ranks = {0: (1, 1), 1: (1, 2), 2: (2, 1)}.get(vote if isinstance(vote, int) else -1)
-        if ranks is None:
-            raise InputError(f"{where}: the vote {vote!r} of {labeler or 'preference'} must be 0 (tie), 1 or 2")
+        ranks = _ranks_by(vote, labeler or "preference", where)
         yield Ranking(prompt_in(value, where), answers, ranks, labeler=labeler)
+
+
+def _ranks_by(vote: Any, name: str, where: str) -> tuple[int, int]:
+    ranks = {0: (1, 1), 1: (1, 2), 2: (2, 1)}.get(vote if isinstance(vote, int) else -1)
+    if ranks is None:
+        raise InputError(f"{where}: the vote {vote!r} of {name} must be 0 (tie), 1 or 2")
+    return ranks
+
+
+def _compared(value: Mapping[str, Any], where: str) -> Iterator[Ranking]:
+    """Several answers and one vote on each two of them: a ranking of two each, for votes may contradict each other."""
+    answers: list[str] = []
+    while isinstance(text := value.get(f"prediction {len(answers) + 1}"), str):
+        answers.append(clean(text))
+    places, votes = [*combinations(range(len(answers)), 2)], _listed(value["preference"])
+    if len(places) != len(votes) or not votes:
+        raise InputError(
+            f"{where}: {len(answers)} predictions make {len(places)} pairs, but {len(votes)} votes are there"
+        )
+    prompt = prompt_in({"question": value["question"]}, where)
+    for (one, other), vote in zip(places, votes, strict=True):
+        yield Ranking(prompt, (answers[one], answers[other]), _ranks_by(vote, "preference", where))

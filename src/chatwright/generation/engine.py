@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from chatwright.errors import InputError
-from chatwright.generation.prompts import chat_prompt, text_prompt
+from chatwright.generation.prompts import chat_prompt, text_prompt, text_room
 from chatwright.generation.rows import Row
 from chatwright.generation.sampling import Sampling
 from chatwright.generation.scheduler import Scheduler
@@ -89,7 +89,7 @@ class Engine:
         self, texts: Sequence[str], sampling: Sampling, *, seeds: Sequence[int], stop: Sequence[str] = ()
     ) -> list[Answer]:
         """Raw continuations of texts, cut before the first stop string; the oldest tokens are dropped if too long."""
-        room = max(1, self.context - min(sampling.max_tokens, self.context // 2) - 1)
+        room = text_room(self.context, sampling.max_tokens)
         prompts = [text_prompt(text, self.tokenizer, room) for text in texts]
 
         def is_over(tokens: list[int]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from chatwright.text.conversation import Conversation, fit, render
 from chatwright.text.tokenizer import Tokenizer
 
-__all__ = ["chat_prompt", "text_prompt"]
+__all__ = ["chat_prompt", "text_prompt", "text_room"]
 
 
 def chat_prompt(conversation: Conversation, tokenizer: Tokenizer, context: int, *, whole: bool = False) -> list[int]:
@@ -20,6 +20,11 @@ def chat_prompt(conversation: Conversation, tokenizer: Tokenizer, context: int, 
     if cut is None or (whole and cut != conversation):
         return []
     return render(cut, tokenizer, answer=True).tokens
+
+
+def text_room(context: int, max_tokens: int) -> int:
+    """Tokens that a text to go on with may have: half of the context at least, all but what goes on at most."""
+    return max(1, context - min(max_tokens, context // 2) - 1)
 
 
 def text_prompt(text: str, tokenizer: Tokenizer, room: int | None = None) -> list[int]:

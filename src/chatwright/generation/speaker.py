@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from chatwright.errors import ConfigError, InputError, ResourceError
-from chatwright.generation.prompts import chat_prompt, text_prompt
+from chatwright.generation.prompts import chat_prompt, text_prompt, text_room
 from chatwright.generation.requests import Busy, Deliver, Piece, Request, Scored, Speaker, Stats, Ticket
 from chatwright.generation.rows import Row
 from chatwright.generation.scheduler import Scheduler
@@ -165,8 +165,7 @@ class EngineSpeaker:
                 raise InputError(f"a token of the prompt is outside the vocabulary of {self._vocabulary} ids")
             return tokens
         if request.text is not None:
-            answer = min(request.sampling.max_tokens, self.context // 2)
-            room = None if request.strict else max(1, self.context - answer - 1)
+            room = None if request.strict else text_room(self.context, request.sampling.max_tokens)
             tokens = text_prompt(request.text, self.tokenizer, room)
             if len(tokens) > self.context:
                 raise InputError(f"the prompt has {len(tokens)} tokens; the model reads 1 to {self.context} of them")

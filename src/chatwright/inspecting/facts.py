@@ -176,8 +176,10 @@ def _tokenizer(folder: Path, options: Options) -> tuple[Any, dict[str, Any]]:
     if options.text is not None:
         try:
             sample = options.text.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
-            raise InputError(f"{options.text} cannot be read as UTF-8 text ({problem})") from None
+        except UnicodeDecodeError as problem:
+            raise InputError(f"{options.text} is not UTF-8 text (byte {problem.start}); save it as UTF-8") from None
+        except OSError as problem:
+            raise InputError(f"{options.text} cannot be read ({problem.strerror}); give a text file") from None
     tokens = tokenizer.encode(sample)
     if not tokens:
         raise InputError(f"{options.text} is empty; give a text to try the tokenizer on")

@@ -49,6 +49,7 @@ class LoRA:
     """How a stage learns: rank 0 means all weights, anything more adapters of that rank beside frozen ones."""
 
     rank: int = 0
+    """Rank of the adapters: more can learn more, and take more memory; 0: all weights are learned instead."""
     alpha: float = 16.0
     """What the adapters add is multiplied by alpha / rank."""
     targets: list[str] = field(default_factory=lambda: ["all"])

@@ -70,20 +70,35 @@ def _use() -> str:
     )
 
 
-def _stages(stage: Path | None) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """The stage and the stages it came from, oldest last, each with its origin.json."""
-    waiting, seen = [stage] if stage else [], set()
+def _stages(stage: Path | None) -> list[tuple[Path, Mapping[str, Any]]]:
+    """The stage and all that it came from, oldest last, each with its origin.json.
+
+    Those are its parents, and the stages that wrote the files it read, such as rankings.
+    """
+    waiting, found = [stage] if stage else [], {}
     while waiting:
         folder = waiting.pop(0)
         origin = json_or_nothing(folder / "origin.json")
-        if folder in seen or not origin:
-            continue
-        seen.add(folder)
-        yield folder, origin
-        parents = origin.get("parent_folders")
-        for path in parents.values() if isinstance(parents, dict) else ():
-            # A run that was moved still has its stages side by side.
-            waiting.append(next((own for own in (folder.parent / Path(path).name, Path(path)) if own.is_dir()), Path()))
+        if folder not in found and origin:
+            found[folder] = origin
+            waiting += _sources(folder, origin)
+    return sorted(found.items(), key=lambda item: str(item[1].get("started_at", "")), reverse=True)
+
+
+def _sources(folder: Path, origin: Mapping[str, Any]) -> Iterator[Path]:
+    """Folders that a stage read from, where they are now: a run that was moved still has its stages side by side."""
+    parents = origin.get("parent_folders")
+    for path in parents.values() if isinstance(parents, dict) else ():
+        yield from [own for own in (folder.parent / Path(path).name, Path(path)) if own.is_dir()][:1]
+    for name in origin.get("input_files") or []:
+        path = Path(str(name))
+        beside = (folder.parent / path.name, folder.parent / path.parent.name, path, path.parent)
+        yield from [own for own in beside if _holds(own, path) and (own / "origin.json").is_file()][:1]
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Whether a folder is what a path names, or has the file that it names."""
+    return folder.name == path.name or (folder / path.name).is_file()
 
 
 def _data(stage: Path | None, imported: Mapping[str, Any] | None) -> list[str]:
@@ -119,7 +134,7 @@ def _evaluation(stage: Path | None) -> list[str]:
     for name, found in (rates if isinstance(rates, dict) else {}).items():
         if name.startswith(f"{stage.name}_vs_"):
             named[f"preferred, {wording.short_title(name)}"] = found
-    rows = [_measured(name, found) for name, found in named.items() if _is_figure(found)]
+    rows = [_measured(name, _beside_ngram(name, found, stage)) for name, found in named.items() if _is_figure(found)]
     lines = _table(["measure", "value", "95% interval", "n", "baseline"], rows) if rows else []
     unmeasured = results.get("reason")
     judge = results.get("judge")
@@ -133,6 +148,16 @@ def _results_beside(stage: Path) -> Mapping[str, Any]:
     found = sorted(path for path in stage.parent.glob("*/results.json") if "@" not in path.parent.name)
     told = [json_or_nothing(path) for path in found]
     return next((own for own in reversed(told) if stage.name in (own.get("evaluation") or {})), {})
+
+
+def _beside_ngram(name: str, found: Mapping[str, Any], stage: Path) -> Mapping[str, Any]:
+    """Bits per byte with those of the n-gram, which pre-training measured, if it did on as many documents."""
+    if name == wording.MEASURES["bits_per_byte"][0] and "baseline" not in found:
+        for folder, _ in _stages(stage):
+            summary = json_or_nothing(folder / "receipt.json").get("summary") or {}
+            if is_number(summary.get("baseline_bits_per_byte")) and summary.get("documents") == found["n"]:
+                return {**found, "baseline": summary["baseline_bits_per_byte"]}
+    return found
 
 
 def _is_figure(found: object) -> bool:

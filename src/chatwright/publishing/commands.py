@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from chatwright.arguments import Parser, path
 from chatwright.errors import ConfigError
 
 __all__ = ["run_export", "run_import"]
@@ -19,11 +18,11 @@ def run_import(arguments: Sequence[str]) -> None:
         "Read published weights into a model folder that every command takes. Nothing that comes along is executed.",
     )
     parser.add_argument("source", help="a Hugging Face folder, or a name on the hub such as openai-community/gpt2")
-    parser.add_argument("out", type=Path, help="the model folder to write; it must not exist yet")
+    parser.add_argument("out", type=path, help="the model folder to write; it must not exist yet")
     parser.add_argument(
         "--precision", choices=("fp32", "bf16", "fp16"), help="convert the weights (default: as they lie)"
     )
-    parser.add_argument("--revision", metavar="NAME", help="a branch, tag or commit on the hub")
+    parser.add_argument("--revision", metavar="NAME", help="a branch, tag or commit on the hub (default: main)")
     given = parser.parse_args(arguments)
     from chatwright.publishing.importer import import_model
 
@@ -34,9 +33,14 @@ def run_import(arguments: Sequence[str]) -> None:
 def run_export(arguments: Sequence[str]) -> None:
     """`chatwright export MODEL OUT --format hf|gguf`."""
     parser = _parser("export", "Write a model so that other tools read it: transformers, vLLM, llama.cpp.")
-    parser.add_argument("model", type=Path, help="a model folder, a stage folder, or the folder of a recipe run")
-    parser.add_argument("out", type=Path, help="the folder (hf) or file (gguf) to write; it must not exist yet")
-    parser.add_argument("--format", choices=("hf", "gguf"), default="hf", help="default hf")
+    parser.add_argument("model", type=path, help="a model folder, a stage folder, or the folder of a recipe run")
+    parser.add_argument("out", type=path, help="the folder (hf) or file (gguf) to write; it must not exist yet")
+    parser.add_argument(
+        "--format",
+        choices=("hf", "gguf"),
+        default="hf",
+        help="hf, a folder for transformers and vLLM, or gguf, a file for llama.cpp (default hf)",
+    )
     parser.add_argument(
         "--precision",
         choices=("fp32", "bf16", "fp16", "q8_0"),
@@ -57,5 +61,5 @@ def run_export(arguments: Sequence[str]) -> None:
     print(given.out)
 
 
-def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"chatwright {name}", description=description, allow_abbrev=False)
+def _parser(name: str, description: str) -> Parser:
+    return Parser(prog=f"chatwright {name}", description=description)

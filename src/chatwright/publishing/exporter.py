@@ -27,7 +27,8 @@ from chatwright.models.configurations import canonical
 from chatwright.models.huggingface import Family, Rule, family_for
 from chatwright.models.transformer import TransformerConfig
 from chatwright.publishing.card import model_card
-from chatwright.publishing.importer import PRECISIONS, TERMS, Precision, new_folder
+from chatwright.publishing.hub import TERMS
+from chatwright.publishing.importer import PRECISIONS, Precision, new_folder
 from chatwright.publishing.tensor_files import DTYPES, write_tensors
 from chatwright.text.tokenizer import Tokenizer
 

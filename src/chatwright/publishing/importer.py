@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,14 +24,13 @@ from chatwright.disk import UNFINISHED, require, sync_all
 from chatwright.errors import ArtefactError, InputError
 from chatwright.models.huggingface import HEAD, IGNORED, Family, Rule, family_of
 from chatwright.models.transformer import TransformerConfig
+from chatwright.publishing.hub import TERMS, fetch
 from chatwright.publishing.tensor_files import DTYPES, TensorFiles, confined, read_object, write_tensors
 
 __all__ = ["PRECISIONS", "Precision", "check_place", "import_model", "new_folder"]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-TERMS = re.compile(r"(LICEN[CS]E|NOTICE|COPYING|USE_POLICY)[\w.-]*", re.IGNORECASE)
-"""Files with the terms under which weights may be used; they go along."""
 LONGEST_NAME = 200
 """Bytes; file systems allow 255, of which some are for the name under which it is written."""
 
@@ -58,9 +57,7 @@ def import_model(
     """
     with new_folder(out) as unfinished:
         folder = _folder_of(source, revision)
-        config = read_object(folder, "config.json")
-        family = family_of(config, str(folder / "config.json"))
-        shape = family.read(config, str(folder / "config.json"))
+        config, family, shape = _shape(folder)
         files = TensorFiles(folder)
         plan = _planned(family, shape, files, PRECISIONS[precision] if precision else None)
         # Beside the checks of the weights, before the long part: a tokenizer that does not fit ends it here.
@@ -127,41 +124,15 @@ def _folder_of(source: str | Path, revision: str | None) -> Path:
     if path.is_file():
         raise InputError(f"{source} is a file; give the folder with config.json and the weights")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)) or str(source).startswith("."):
-        raise InputError(f"{source} is neither a folder nor a name on the hub such as openai-community/gpt2")
-    return _downloaded(str(source), revision)
+        raise InputError(f"{str(source)!r} is neither a folder nor a name on the hub such as openai-community/gpt2")
+    return fetch(str(source), revision, check=_shape)
 
 
-def _downloaded(name: str, revision: str | None) -> Path:
-    """A snapshot of a model on the hub, in its cache; interrupted downloads go on where they stopped."""
-    try:
-        from huggingface_hub import HfApi, errors, snapshot_download
-    except ImportError:
-        raise InputError(
-            f'{name} is no folder here; to download it from the hub, pip install "chatwright[hub]"'
-        ) from None
-    try:
-        with contextlib.suppress(errors.HfHubHTTPError, OSError, errors.OfflineModeIsEnabled):
-            found = HfApi().list_repo_files(name, revision=revision)
-            return Path(snapshot_download(name, revision=revision, allow_patterns=_wanted(found)))
-        return Path(snapshot_download(name, revision=revision, local_files_only=True))
-    except Exception as problem:  # httpx, requests, hub and cache errors of several versions: all mean "not here"
-        reason = " ".join(str(problem).split())[:160]
-        raise InputError(
-            f"{name} is no folder here and could not be fetched from the hub ({type(problem).__name__}: {reason}); "
-            "check the name and the connection, then run the same command again: it goes on where it stopped"
-        ) from None
-
-
-def _wanted(found: Sequence[str]) -> list[str]:
-    """Which files of a repository are read: weights in one format, configuration, tokenizer, terms; no code."""
-    here = [name for name in found if "/" not in name]
-    safe = any(name.endswith(".safetensors") for name in here)
-    weights = r"model[\w.-]*\.safetensors" if safe else r"pytorch_model[\w.-]*\.bin"
-    wanted = re.compile(
-        rf"{weights}|[\w.-]+\.(json|jinja)|merges\.txt|vocab\.bpe|README\.md|{TERMS.pattern}", re.IGNORECASE
-    )
-    unused = re.compile(r"pytorch_model\.bin\.index\.json" if safe else r"model\.safetensors\.index\.json")
-    return [name for name in here if wanted.fullmatch(name) and not unused.fullmatch(name)]
+def _shape(folder: Path) -> tuple[dict[str, Any], Family, TransformerConfig]:
+    """What config.json says: all of it, the family, and the shape."""
+    config = read_object(folder, "config.json")
+    family = family_of(config, str(folder / "config.json"))
+    return config, family, family.read(config, str(folder / "config.json"))
 
 
 def _provenance(

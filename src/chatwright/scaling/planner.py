@@ -56,13 +56,15 @@ class Question:
     context: int | None = None
     """Tokens per row, in training and in use; left out: what --model reads, else 2048."""
     layers: int | None = None
-    """Of a model of --params parameters; left out: shaped like Llama."""
+    """Layers of a model of --params parameters; left out: shaped like Llama."""
     width: int | None = None
+    """Channels of the vectors between them; left out: shaped like Llama."""
     heads: int | None = None
-    """Left out: width / 128."""
+    """Attention heads; left out: width / 128."""
     kv_heads: int | None = None
     """Heads of keys and values; left out: all."""
     vocabulary: int | None = None
+    """Ids of the tokenizer; left out: 32,000, or fewer below 100 million parameters."""
     microbatch: int = 1
     """Rows that a device reads at once."""
     tensor: int | None = None
@@ -80,6 +82,7 @@ class Question:
     teraflops: float | None = None
     """Peak of a device; left out: as in --devices."""
     memory_gb: float | None = None
+    """Memory of a device; left out: as in --devices."""
     watts: float | None = None
     """Drawn per device, with its share of the server; left out: the device's limit."""
     price_per_hour: float | None = None
@@ -93,6 +96,7 @@ class Question:
     upkeep: float = 0.1
     """Space, repairs and people: share of the purchase price a year."""
     price_per_kwh: float = Rates().price_per_kwh
+    """Electricity, dollars."""
     pue: float = 1.1
     """Electricity of the building per electricity of the machines."""
     grid: str = f"{Rates().co2e_g_per_kwh:g}"

@@ -38,6 +38,13 @@ STATUSES: tuple[tuple[type[ChatwrightError], int, str | None], ...] = (
     (ForbiddenError, 403, "forbidden"),
     (InputError, 400, None),
 )
+RANGES = {
+    "less_than_equal": ("le", "above_max_value"),
+    "less_than": ("lt", "above_max_value"),
+    "greater_than_equal": ("ge", "below_min_value"),
+    "greater_than": ("gt", "below_min_value"),
+}
+"""What pydantic calls a number out of range: where it says the limit, and how OpenAI's code ends."""
 UNEXPECTED: tuple[int, str | None] = (500, "model_error")
 RETRY_AFTER_SECONDS = 1
 
@@ -103,14 +110,14 @@ def as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, ThrottledError):
         wait = {"retry-after": str(max(1, ceil(error.retry_after)))}
-        return ApiError(str(error), status=429, code="rate_limit_exceeded", headers=wait)
+        return ApiError(str(error), status=429, code=error.code or "rate_limit_exceeded", headers=wait)
     if isinstance(error, Busy):
         return _busy(error, 429, "server_busy")
     if isinstance(error, ResourceError):
         return _busy(error, 503, "server_unavailable")
     if isinstance(error, ChatwrightError):
         status, code = next(((status, code) for kind, status, code in STATUSES if isinstance(error, kind)), UNEXPECTED)
-        return ApiError(str(error), status=status, code=code)
+        return ApiError(str(error), status=status, code=error.code or code)
     log.error("a request failed", exc_info=error)
     return ApiError("The server failed on this request; its log says why.", status=500, code="internal_error")
 
@@ -150,9 +157,17 @@ def _invalid(problems: Sequence[Any]) -> ApiError:
     path = [part for part in place[1:] if part.isdigit() or part.isidentifier()]
     param = ".".join(path[: _depth(path)]) or None
     message = str(first["msg"]).removeprefix("Value error, ")
-    missing = first["type"] == "missing"
-    said = f"{param} is missing." if missing else f"{param}: {message}."
-    return ApiError(said, param=param, code="missing_required_parameter" if missing else "invalid_type")
+    if first["type"] == "missing":
+        return ApiError(f"{param} is missing.", param=param, code="missing_required_parameter")
+    return ApiError(f"{param}: {message}.", param=param, code=_code(str(first["type"]), first.get("ctx") or {}))
+
+
+def _code(kind: str, facts: Mapping[str, Any]) -> str:
+    """OpenAI's code for what pydantic found wrong with a value."""
+    if kind not in RANGES:
+        return "invalid_type"
+    limit, ending = RANGES[kind]
+    return f"{'integer' if isinstance(facts.get(limit), int) else 'decimal'}_{ending}"
 
 
 def _depth(path: Sequence[str]) -> int:

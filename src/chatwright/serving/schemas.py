@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chatwright.serving.codes import ERROR_CODES
+
 __all__ = [
     "ChatBody",
     "CompletionBody",
@@ -124,7 +126,9 @@ class ErrorDetail(BaseModel):
     message: str
     type: str
     param: str | None
-    code: str | None
+    code: str | None = Field(
+        description="What programs look at; x-codes lists all.", json_schema_extra={"x-codes": list(ERROR_CODES)}
+    )
 
 
 class ErrorBody(BaseModel):

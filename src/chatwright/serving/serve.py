@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ import uvicorn
 
 from chatwright.artefacts import load_language_model
 from chatwright.generation.speaker import EngineSpeaker
+from chatwright.printable import shown
 from chatwright.serving.listening import address_of, bound, check_tls, hints_of
 from chatwright.serving.loading import Offer, card_of, check_links, offers_of
 from chatwright.serving.settings import ServeSettings
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from chatwright.store import Store
+    from chatwright.store.keys import Key
 
 __all__ = ["EngineSettings", "Server", "load_speakers", "serve"]
 
 log = logging.getLogger("chatwright.serving")
 
+MOST_NAMED = 10
+"""Of the keys that name a model which is not served."""
 INT8_HINT = (
     "Weights are rounded to 8 bits; what that costs in bits per byte of a text of yours: "
     "python benchmarks/decode.py --model FOLDER --text FILE"
@@ -52,11 +56,15 @@ class EngineSettings:
     cache: int = 2**30
     """Bytes for keys and values, all models together."""
     int8: bool = False
+    """Whether weights are rounded to 8 bits: faster, slightly less exact."""
     compiled: bool = False
     """Whether the one-token step is compiled, or captured on CUDA."""
     device: str = "auto"
+    """auto (a CUDA GPU where there is one, else the processor), cpu, cuda or cuda:N."""
     precision: str = "auto"
+    """Of the arithmetic: auto (bf16 where the device has it natively, else fp32), fp32 or bf16."""
     threads: int = 2
+    """Processor threads that divide the work; without effect on a GPU."""
 
 
 def tell(text: str) -> None:
@@ -112,6 +120,8 @@ def serve(
         say(f"Serving {', '.join(speakers)} at {address}  (Ctrl-C stops)")
         for hint in (*hints_of(settings), *limits_of(speakers), *([INT8_HINT] if engine.int8 else [])):
             say(hint)
+        if idle := unserved_of(opened.keys.all(), speakers):
+            print(idle, file=sys.stderr, flush=True)
         if link := setup_link(opened, settings, address):
             say(f"Nobody is admin yet; this link makes the first one, once, within a day: {link}")
         try:
@@ -170,6 +180,15 @@ def limits_of(speakers: Mapping[str, EngineSpeaker]) -> Iterator[str]:
     for name, speaker in speakers.items():
         if speaker.limit:
             yield f"{name}: {speaker.limit}"
+
+
+def unserved_of(keys: Sequence[Key], served: Container[str]) -> str:
+    """One line about the keys that name a model which is not served here, mistyped perhaps; empty without any."""
+    idle = [(key, [name for name in key.models if name not in served]) for key in keys]
+    named = [f"{key.name} ({', '.join(names)})" for key, names in idle if names]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    told = shown(", ".join(named[:MOST_NAMED]) + more).replace("\n", " ").replace("\t", " ")
+    return f"Keys that name models not served here: {told}" if named else ""
 
 
 def _promoted(offers: Sequence[Offer], store: Store) -> list[Offer]:

@@ -39,12 +39,17 @@ class ServeSettings:
     """Settings of one server. Sizes are in bytes, times in seconds."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; one that other machines can reach needs TLS."""
     port: int = 8000
+    """0 takes any free one."""
     behind_proxy: bool = False
     """Whether a proxy that speaks TLS stands before it; keys are needed then, even on loopback."""
     tls_certificate: Path | None = None
+    """PEM file of the certificate chain."""
     tls_key: Path | None = None
+    """PEM file of its private key."""
     require_key: bool = False
+    """Whether a key is needed on loopback too; elsewhere it always is."""
     public_url: str = ""
     """The address that people type, such as https://chat.example.org: its name and its pages are this server's own."""
     allowed_hosts: tuple[str, ...] = ()
@@ -55,11 +60,13 @@ class ServeSettings:
     """POST requests of each key that has no limit of its own, of each person who is signed in, and of all others
     together; 0: no limit."""
     max_body: int = 8 * 2**20
+    """Of one request."""
     max_answers: int = 128
     """Prompts times n of one request."""
     max_inputs: int = 2048
     """Texts of one request for embeddings or moderation."""
     max_stops: int = 64
+    """Texts before which one request may ask to end."""
     max_alternatives: int = 20
     """Alternatives per token (top_logprobs, logprobs)."""
     keep_alive: float = 15.0
@@ -69,6 +76,7 @@ class ServeSettings:
     body_timeout: float = 30.0
     """A client that sends nothing of its body for so long is given up."""
     cards: Mapping[str, Card] = field(default_factory=dict)
+    """By the names of the models that are served."""
     prices: Prices = field(default_factory=Prices)
     """What requests, and the training that is started in the pages, are entered into the usage with."""
     rates: Rates = field(default_factory=Rates)
@@ -136,6 +144,12 @@ def _split(address: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if sound else None
+
+
+def is_origin(text: str) -> bool:
+    """Whether a text is what browsers send as the Origin of a page: scheme and host, and nothing behind them."""
+    parts = _split(text)
+    return parts is not None and text == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
 
 
 def is_loopback(host: str) -> bool:

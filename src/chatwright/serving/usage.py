@@ -22,6 +22,7 @@ from chatwright.serving.security import Caller
 
 if TYPE_CHECKING:
     from chatwright.store import Store
+    from chatwright.store.keys import Key
 
 __all__ = ["Ledger"]
 
@@ -106,8 +107,8 @@ class Ledger:
         key = caller.key
         if key is None or key.quota_tokens is None or self._store is None:
             return
-        left = await asyncio.to_thread(self._store.usage.left, key)
-        if left is not None and left - self._unwritten(key.id) <= 0:
+        left = await asyncio.to_thread(self._left, self._store, key)
+        if left is not None and left <= 0:
             raise ApiError(
                 f"The key {key.name!r} has used its quota of {key.quota_tokens} tokens; ask whoever gave it to you.",
                 status=429,
@@ -115,6 +116,11 @@ class Ledger:
                 kind="insufficient_quota",
                 headers={"x-should-retry": "false"},  # waiting a second does not help
             )
+
+    def _left(self, store: Store, key: Key) -> int | None:
+        with self._writing:  # on its way from here to the store an entry would be in neither
+            left = store.usage.left(key)
+            return None if left is None else left - self._unwritten(key.id)
 
     def _unwritten(self, key_id: int) -> int:
         with self._lock:

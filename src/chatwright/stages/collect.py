@@ -19,12 +19,13 @@ from chatwright.errors import ConfigError, InputError
 from chatwright.feedback.rankings import Ranking, ranking_to_dict
 from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling, seeds_of
-from chatwright.models.heads import LanguageModel
+from chatwright.models.heads import LanguageModel, training_flops_per_token
 from chatwright.models.state import CacheState
 from chatwright.runs import open_stage
 from chatwright.text.conversation import Conversation, fit, render
 from chatwright.text.files import files_of_all, names_of
 from chatwright.text.records import ConversationSource, read_prompts
+from chatwright.training.settings import at_least, more_than, within
 from chatwright.village.judge import Judge
 from chatwright.village.labeler import Labeler
 from chatwright.world import open_world
@@ -40,6 +41,7 @@ class CollectConfig:
     """Settings of `collect`."""
 
     out: Path
+    """Folder that the results go to; run again with the same settings, it goes on from the last save."""
     model: Path
     """The model that answers."""
     # On the command line prompts are paths; tables stand in recipes.
@@ -48,8 +50,11 @@ class CollectConfig:
     answers: int = 9
     """Answers sampled for each prompt, 4 to 9; fewer are kept where some are the same."""
     temperature: float = 1.1
+    """Of sampling: more makes the answers to a prompt differ more."""
     top_p: float = 1.0
+    """Sample among the likeliest tokens that together have this probability; 1: among all."""
     max_tokens: int = 64
+    """Most tokens of an answer; one that is cut there is left out."""
     labeler: Path | None = None
     """Folder of a village, whose simulated labeler ranks; None: people will."""
     noise: float = 0.12
@@ -57,15 +62,24 @@ class CollectConfig:
     tie: float = 0.1
     """Differences in the true score below this are ties to the simulated labeler."""
     seed: int = 1
+    """Of sampling, and of the simulated labeler's errors."""
     threads: int = 2
+    """Processor threads that divide the work; without effect on a GPU."""
     device: str = "auto"
+    """auto (a CUDA GPU where there is one, else the processor), cpu, cuda or cuda:N."""
     precision: str = "auto"
+    """Of the arithmetic: auto (bf16 where the device has it natively, else fp32), fp32 or bf16."""
 
     def __post_init__(self) -> None:
         if not 4 <= self.answers <= 9:
             raise ConfigError(f"collect.answers is {self.answers}; people rank 4 to 9 answers at a time")
         if not 0 <= self.noise < 0.5:
             raise ConfigError(f"collect.noise is {self.noise}; it must lie in [0, 0.5)")
+        more_than("collect", self, 0, "temperature", "top_p")  # at 0 all answers to a prompt are the same
+        within("collect", self, 0, 1, "top_p")
+        within("collect", self, 0, 100, "temperature")
+        at_least("collect", self, 1, "max_tokens")
+        at_least("collect", self, 0, "tie")
 
 
 def collect(config: CollectConfig) -> Path:
@@ -90,6 +104,7 @@ def collect(config: CollectConfig) -> Path:
         longest = max(len(render(cut, tokenizer, answer=True)) for cut in fitting if cut is not None)
         engine = Engine(model, tokenizer, world, batch=rows_at_once(model, longest + config.max_tokens))
         sampling = Sampling(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+        flops = training_flops_per_token(model, engine.context) / 3  # forward only
         start, rows = 0, []
         if (latest := run.latest()) is not None:
             start = latest[0]
@@ -99,7 +114,8 @@ def collect(config: CollectConfig) -> Path:
             asked = [conversation for conversation, _ in chunk for _ in range(config.answers)]
             seeds = seeds_of(config.seed, len(asked), start=first * config.answers)
             said = engine.chat(asked, sampling, seeds=seeds)
-            run.meter.add(tokens=sum(len(answer.tokens) for answer in said))
+            count = sum(len(answer.tokens) for answer in said)
+            run.meter.add(tokens=count, flops=count * flops)
             for place, (conversation, facts) in enumerate(chunk):
                 own = said[place * config.answers : (place + 1) * config.answers]
                 texts = list(dict.fromkeys(answer.text for answer in own if answer.ended and answer.text.strip()))

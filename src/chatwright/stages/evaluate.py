@@ -41,7 +41,7 @@ from chatwright.runs import StageFolder, open_stage
 from chatwright.text.conversation import Conversation, fit
 from chatwright.text.files import files_of_all, names_of
 from chatwright.text.records import ConversationSource
-from chatwright.text.token_files import TokenFile
+from chatwright.text.token_files import TokenFile, are_ids_of
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World, open_world, seed_everything
 
@@ -55,13 +55,16 @@ class EvaluateConfig:
     """Settings of `evaluate`. Models that are None are left out."""
 
     out: Path
+    """Folder that the results go to; run again with the same settings, it goes on from the last save."""
     # On the command line prompts and demonstrations are paths; tables stand in recipes.
     prompts: Annotated[list[str | ConversationSource], tyro.conf.arg(constructor=list[str])]
     """Test prompts with their facts: files, patterns, or tables with a path and a part that nothing was trained on."""
     sft: Path
+    """The fine-tuned model; best-of-n chooses among its answers."""
     base: Path | None = None
     """Prompted with a few examples, because it was never taught to answer."""
     ppo: Path | None = None
+    """The aligned model."""
     extra: dict[str, Path] = field(default_factory=dict)
     """Other models by name, such as `sft_more`: SFT with the compute that PPO took in addition."""
     reward: Path | None = None
@@ -81,18 +84,25 @@ class EvaluateConfig:
     samples: int = 3
     """Answers of each model to each prompt."""
     temperature: float = 0.7
+    """Of the sampled answers; every prompt is also answered greedily."""
     max_tokens: int = 96
+    """Most tokens of an answer."""
     best_of: int = 0
     """Answers that best-of-n chooses among; 0: as many as cost PPO's KL; 1: no best-of-n."""
     batch: int = 64
+    """Answers sampled at once: more are faster, and take more memory."""
     window: int = 128
     """Tokens read at once for bits per byte; more than the model's context is cut to it."""
     documents: int = 1000
     """Test documents read for bits per byte."""
     seed: int = 1
+    """Of sampling."""
     threads: int = 2
+    """Processor threads that divide the work; without effect on a GPU."""
     device: str = "auto"
+    """auto (a CUDA GPU where there is one, else the processor), cpu, cuda or cuda:N."""
     precision: str = "auto"
+    """Of the arithmetic: auto (bf16 where the device has it natively, else fp32), fp32 or bf16."""
 
     def __post_init__(self) -> None:
         for name in ("n", "samples", "max_tokens", "batch", "window", "documents"):
@@ -167,7 +177,8 @@ def evaluate(config: EvaluateConfig) -> Path:
         }
         run.write("results.json", to_json(results))
         run.write("samples.md", comparison.dialogues_as_text(results["dialogues"]))
-        summary = {"evaluation": results["evaluation"], "win_rate": results["win_rate"], "best_of_n": choice}
+        told = ("evaluation", "win_rate", "followed_by_rule")  # the last where the village judged
+        summary = {**{key: results[key] for key in told if key in results}, "best_of_n": choice}
         return run.finish(summary=summary)
 
 
@@ -260,7 +271,7 @@ def _bits(model: LanguageModel, tokenizer: Tokenizer, config: EvaluateConfig, wo
     if config.tokens is None:
         return {"value": None, "low": None, "high": None, "n": 0, "reason": "no token files were given"}
     test = TokenFile.open(config.tokens, "test")
-    if test.vocabulary != tokenizer.size or Tokenizer.load(config.tokens).to_json() != tokenizer.to_json():
+    if not are_ids_of(tokenizer, config.tokens):
         return {"value": None, "low": None, "high": None, "n": 0, "reason": "the model has another tokenizer"}
     window = min(model.backbone.config.context, config.window)
     bounds = test.bounds[: config.documents + 1]

@@ -32,7 +32,7 @@ from chatwright.models.lora import LoRA, merged
 from chatwright.runs import StageFolder, open_stage
 from chatwright.text.files import files_of_all
 from chatwright.text.records import ConversationSource
-from chatwright.text.token_files import TokenFile
+from chatwright.text.token_files import TokenFile, require_ids_of
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, TokenWindows
 from chatwright.training.best_weights import put_back, weights_of
@@ -43,11 +43,14 @@ from chatwright.training.policy_networks import Networks, open_networks, working
 from chatwright.training.policy_optimisation import learn, policy_logps, weigh
 from chatwright.training.prompts import Prompt, chosen, prompts_of
 from chatwright.training.rollouts import Rollout, by_rows, collate
+from chatwright.training.settings import at_least, more_than, within
 from chatwright.training.standing import Standing
 from chatwright.world import World, open_world, seed_everything
 
 VALIDATION_SEEDS = 2**48
 """Where the numbers of validation answers begin: far from those that are learned from."""
+PTX_TOKENS = 128
+"""Of a row of training text, where the model reads as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class PPOConfig:
     """Settings of `ppo`."""
 
     out: Path
+    """Folder that the results go to; run again with the same settings, it goes on from the last save."""
     policy: Path
     """Where the policy starts; also the reference that it must not stray from."""
     reward: Path
@@ -67,29 +71,39 @@ class PPOConfig:
     )
     """Prompts that are only watched: training stops early on what they show."""
     iterations: int = 100
+    """Rounds of sampling, scoring and learning, at most."""
     batch: int = 64
     """Answers per iteration."""
     minibatches: int = 2
+    """Parts of an iteration's answers, equally large; each gives one step."""
     epochs: int = 1
+    """Passes over an iteration's answers; more learn more from them, and clip more."""
     learning_rate: float = 2e-4
+    """Highest rate of the policy; after a short warm-up it falls in a line to a tenth."""
     value_learning_rate: float | None = None
-    """None: the policy's."""
+    """Highest rate of the value function; None: the policy's."""
     kl_coefficient: float = 0.1
     """Price of a nat of distance from the reference."""
     kl_target: float | None = None
-    """Adapt the coefficient so that an answer's distance stays near this many nats (Ziegler et al. 2019)."""
+    """Nats an answer: the coefficient is adapted to keep the distance near (Ziegler et al. 2019); None: it stays."""
     kl_stop: float = 4.0
     """Stop when the distance on validation prompts passes this many nats an answer."""
     patience: int = 4
     """Stop after so many validations without a better score."""
     clip: float = 0.2
+    """How far the ratio of new to old probability may move from 1; beyond, nothing more is gained."""
     value_clip: float = 0.2
+    """How far a value may move from the old one in an iteration; beyond, nothing more is gained."""
     value_coefficient: float = 0.5
+    """Weight of the value function's loss beside the policy's."""
     discount: float = 1.0
+    """Gamma of generalised advantage estimation: what a reward counts one token earlier; 1: as much."""
     trace: float = 0.95
-    """Lambda of generalised advantage estimation."""
+    """Lambda of generalised advantage estimation: 1 has no bias, less has less variance."""
     temperature: float = 1.0
+    """Of sampling; log-probabilities are taken at the same temperature."""
     max_tokens: int = 64
+    """Most tokens of an answer; prompts get the rest of the model's context."""
     missing_end_penalty: float = 2.0
     """Taken off the score of an answer that was cut."""
     tokens: Path | None = None
@@ -97,9 +111,11 @@ class PPOConfig:
     ptx_coefficient: float = 0.0
     """Weight of the pre-training loss, whose gradient is added to PPO's (Ouyang et al. 2022, eq. 2)."""
     ptx_rows: int = 8
+    """Rows of training text beside every minibatch, for PPO-ptx: of 128 tokens, or the model's context if less."""
     ema: float = 0.0
     """Decay of the averaged weights that `model/` holds; 0: the last weights."""
     evaluate_every: int = 10
+    """Iterations between validations."""
     lora: LoRA = field(default_factory=LoRA)
     """Adapters instead of all weights, where the rank is above 0: { rank = 8, alpha = 16, targets = ["all"] }."""
     weights: Weights = "fp32"
@@ -107,11 +123,20 @@ class PPOConfig:
     checkpointing: bool = False
     """Keep only what enters each block for the backward pass and compute the rest anew: less memory, a third slower."""
     seed: int = 1
+    """Of the prompts' order, of sampling, and of new adapters."""
     threads: int = 2
+    """Processor threads that divide the work; without effect on a GPU."""
     device: str = "auto"
+    """auto (a CUDA GPU where there is one, else the processor), cpu, cuda or cuda:N."""
     precision: str = "auto"
+    """Of the arithmetic: auto (bf16 where the device has it natively, else fp32), fp32 or bf16."""
 
     def __post_init__(self) -> None:
+        counts = ("iterations", "batch", "minibatches", "epochs", "patience", "max_tokens", "ptx_rows")
+        at_least("ppo", self, 1, *counts, "evaluate_every")
+        at_least("ppo", self, 0, "kl_coefficient", "value_coefficient", "ptx_coefficient", "missing_end_penalty")
+        more_than("ppo", self, 0, "kl_target", "kl_stop", "clip", "value_clip")
+        within("ppo", self, 0, 1, "discount", "trace")
         if self.batch % self.minibatches:
             raise ConfigError(f"ppo.batch ({self.batch}) must be a multiple of ppo.minibatches ({self.minibatches})")
         if self.ptx_coefficient and self.tokens is None:
@@ -157,7 +182,7 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
         prompts = prompts_of(config.prompts, tokenizer, room)
         watched = prompts_of(config.validation_prompts, tokenizer, room)
         optimizers = _optimizers(config, networks)
-        text = _pretraining_text(config)
+        text = _pretraining_text(config, networks.policy, tokenizer)
         standing = Standing(kl_coefficient=config.kl_coefficient)
         start, best = 0, weights_of(networks.result)
         if (latest := run.latest()) is not None:
@@ -191,9 +216,12 @@ def ppo(config: PPOConfig, *, reward: Reward | None = None) -> Path:
 
 def _room(config: PPOConfig, policy: LanguageModel) -> int:
     """Tokens that a prompt may have."""
-    room = policy.backbone.config.context - config.max_tokens
+    reach = policy.backbone.config.context
+    room = reach - config.max_tokens
     if room < 8:
-        raise ConfigError(f"ppo.max_tokens ({config.max_tokens}) leaves no room for prompts in the model's context")
+        raise ConfigError(
+            f"ppo.max_tokens ({config.max_tokens}) leaves no room for prompts in the model's context ({reach})"
+        )
     return room
 
 
@@ -212,11 +240,13 @@ def _optimizers(config: PPOConfig, networks: Networks) -> dict[str, Optimizer]:
     }
 
 
-def _pretraining_text(config: PPOConfig) -> Callable[[int], Batch] | None:
+def _pretraining_text(config: PPOConfig, policy: LanguageModel, tokenizer: Tokenizer) -> Callable[[int], Batch] | None:
     if config.tokens is None or config.ptx_coefficient == 0:
         return None
+    require_ids_of(tokenizer, config.tokens, config.policy)
     training = TokenFile.open(config.tokens, "train")
-    return TokenWindows(training.tokens, context=128, batch=config.ptx_rows, seed=config.seed)
+    context = min(PTX_TOKENS, policy.backbone.config.context)
+    return TokenWindows(training.tokens, context=context, batch=config.ptx_rows, seed=config.seed)
 
 
 # -- one iteration -----------------------------------------------------------------------------------------------------

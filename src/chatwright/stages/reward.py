@@ -46,6 +46,7 @@ from chatwright.training.loop import train_steps
 from chatwright.training.losses import ranking_loss
 from chatwright.training.optimizers import Optimizer, Schedule
 from chatwright.training.rollouts import sequence_scores
+from chatwright.training.settings import at_least, known_optimizer, more_than, within
 from chatwright.world import World, open_world, seed_everything
 
 
@@ -54,6 +55,7 @@ class RewardConfig:
     """Settings of `reward`."""
 
     out: Path
+    """Folder that the results go to; run again with the same settings, it goes on from the last save."""
     model: Path
     """The chat model whose weights it starts from."""
     # On the command line rankings and demonstrations are paths; tables stand in recipes.
@@ -68,16 +70,21 @@ class RewardConfig:
     batch: int = 8
     """Prompts per step."""
     learning_rate: float = 1e-3
+    """Highest rate; with muon the matrices in blocks take 5 times as much."""
     optimizer: str = "muon"
     """adamw or muon: a reward model from scratch-trained weights learns faster with Muon (docs/experiments.md)."""
     weight_decay: float = 0.01
+    """Decoupled weight decay of learned matrices; norms and biases have none."""
     warmup: float = 0.05
+    """Share of the steps in which the learning rate rises."""
     validation: float = 0.06
+    """Share of the prompts that is held out to choose the best weights."""
     test: float = 0.12
-    """Shares of the prompts that are held out."""
+    """Share of the prompts that is held out to report the accuracy."""
     most_rankings: int | None = None
     """Use only so many rankings, to see what more would bring."""
     evaluate_every: int = 20
+    """Steps between measurements on the validation prompts."""
     lora: LoRA = field(default_factory=LoRA)
     """Adapters instead of all weights, where the rank is above 0: { rank = 8, alpha = 16, targets = ["all"] }."""
     weights: Weights = "fp32"
@@ -85,15 +92,21 @@ class RewardConfig:
     checkpointing: bool = False
     """Keep only what enters each block for the backward pass and compute the rest anew: less memory, a third slower."""
     seed: int = 1
+    """Of what is held out, of the order of the rankings, and of new weights."""
     threads: int = 2
+    """Processor threads that divide the work; without effect on a GPU."""
     device: str = "auto"
+    """auto (a CUDA GPU where there is one, else the processor), cpu, cuda or cuda:N."""
     precision: str = "auto"
+    """Of the arithmetic: auto (bf16 where the device has it natively, else fp32), fp32 or bf16."""
 
     def __post_init__(self) -> None:
         if min(self.validation, self.test) <= 0 or self.validation + self.test >= 0.9:
             raise ConfigError("reward.validation and reward.test must be greater than 0 and together less than 0.9")
-        if self.epochs <= 0 or self.batch < 1:
-            raise ConfigError("reward.epochs must be greater than 0 and reward.batch at least 1")
+        more_than("reward", self, 0, "epochs")
+        at_least("reward", self, 1, "batch", "evaluate_every", "most_rankings")
+        within("reward", self, 0, 1, "warmup")
+        known_optimizer("reward", self.optimizer)
         check("reward", self)
 
 
@@ -175,6 +188,7 @@ def train_reward(config: RewardConfig) -> Path:
             "accuracy_low": found["low"],
             "accuracy_high": found["high"],
             "comparisons": sum(len(item.pairs) for item in training),
+            "simulated_comparisons": sum(len(item.pairs) for item in training if _is_simulated(item.ranking)),
             "rankings": len(training),
             "simulated": simulated,  # of all rankings, those held out too: no person made them
             "left_out": left_out,

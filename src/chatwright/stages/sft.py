@@ -27,7 +27,7 @@ from chatwright.runs import StageFolder, open_stage
 from chatwright.text.conversation import Conversation, Rendered, fit
 from chatwright.text.files import files_of_all, names_of
 from chatwright.text.records import ConversationSource, read_conversations
-from chatwright.text.token_files import TokenFile
+from chatwright.text.token_files import TokenFile, require_ids_of
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.batches import Batch, PackedRows, TokenWindows, pad, permutation, prepare_conversations
 from chatwright.training.best_weights import BestWeights
@@ -44,6 +44,7 @@ from chatwright.training.learner import (
 from chatwright.training.loop import train_steps
 from chatwright.training.losses import language_loss
 from chatwright.training.optimizers import Optimizer, Schedule
+from chatwright.training.settings import at_least, known_optimizer, more_than, within
 from chatwright.world import World, open_world, seed_everything
 
 
@@ -52,6 +53,7 @@ class SFTConfig:
     """Settings of `sft`."""
 
     out: Path
+    """Folder that the results go to; run again with the same settings, it goes on from the last save."""
     base: Path
     """The model to start from."""
     # On the command line conversations are paths; tables stand in recipes.
@@ -62,6 +64,7 @@ class SFTConfig:
     mix: float = 0.0
     """Share of the rows of every batch that are training text."""
     epochs: float = 3.0
+    """Passes over the demonstrations; 0.5 reads half of them."""
     compute_of: Path | None = None
     """A finished stage: as many floating-point operations as it took are spent here, whatever `epochs` says."""
     batch: int = 16
@@ -69,13 +72,19 @@ class SFTConfig:
     context: int | None = None
     """Tokens per row; None: the model's context."""
     learning_rate: float = 1.5e-3
+    """Highest rate; after the warm-up it falls along a cosine to a twentieth."""
     weight_decay: float = 0.0
+    """Decoupled weight decay of learned matrices; norms and biases have none."""
     optimizer: str = "adamw"
+    """adamw, or muon for the matrices in blocks and adamw for the rest."""
     warmup: float = 0.03
+    """Share of the steps in which the learning rate rises."""
     validation: float = 0.04
     """Share of the conversations that is held out to choose the best weights."""
     evaluate_every: int = 100
+    """Steps between measurements on the held-out conversations."""
     accumulate: int = 1
+    """Parts in which each thread reads its rows of a batch: more take less memory and longer, for the same step."""
     lora: LoRA = field(default_factory=LoRA)
     """Adapters instead of all weights, where the rank is above 0: { rank = 8, alpha = 16, targets = ["all"] }."""
     weights: Weights = "fp32"
@@ -83,9 +92,13 @@ class SFTConfig:
     checkpointing: bool = False
     """Keep only what enters each block for the backward pass and compute the rest anew: less memory, a third slower."""
     seed: int = 1
+    """Of what is held out, of the order of the conversations, and of new adapters."""
     threads: int = 2
+    """Processor threads that divide the work; without effect on a GPU."""
     device: str = "auto"
+    """auto (a CUDA GPU where there is one, else the processor), cpu, cuda or cuda:N."""
     precision: str = "auto"
+    """Of the arithmetic: auto (bf16 where the device has it natively, else fp32), fp32 or bf16."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.mix < 1:
@@ -94,8 +107,10 @@ class SFTConfig:
             raise ConfigError("sft.mix needs sft.tokens, the folder that tokenize wrote")
         if not 0 < self.validation < 1:
             raise ConfigError(f"sft.validation is {self.validation}; it must lie between 0 and 1")
-        if self.epochs <= 0 or self.batch < 1:
-            raise ConfigError("sft.epochs must be greater than 0 and sft.batch at least 1")
+        more_than("sft", self, 0, "epochs")
+        at_least("sft", self, 1, "batch", "accumulate", "evaluate_every")
+        within("sft", self, 0, 1, "warmup")
+        known_optimizer("sft", self.optimizer)
         check("sft", self)
 
 
@@ -126,7 +141,8 @@ def sft(config: SFTConfig) -> Path:
         )
         epochs = _epochs(config, training, learning_flops(model, context))
         packed = PackedRows(training, context=context, batch=_own_rows(config), seed=config.seed, epochs=epochs)
-        best = _learn(config, model, packed, held_out, context, run, world)
+        batches = _mixed(config, packed, tokenizer, context)
+        best = _learn(config, model, packed.steps, batches, held_out, context, run, world)
         seconds = run.meter.seconds  # of training: what follows is answering
         best.put_back()
         _sample(run, model, tokenizer, world, conversations)
@@ -145,14 +161,15 @@ def sft(config: SFTConfig) -> Path:
 def _learn(
     config: SFTConfig,
     model: LanguageModel,
-    packed: PackedRows,
+    steps: int,
+    batches: Callable[[int], Batch],
     held_out: Sequence[Rendered],
     context: int,
     run: StageFolder,
     world: World,
 ) -> BestWeights:
     """All steps, from the latest checkpoint on; returns the weights with the lowest loss on what was held out."""
-    schedule = Schedule(steps=packed.steps, warmup=round(config.warmup * packed.steps), final=0.05)
+    schedule = Schedule(steps=steps, warmup=round(config.warmup * steps), final=0.05)
     optimizer = Optimizer(
         [model],
         schedule,
@@ -165,19 +182,19 @@ def _learn(
     flops = learning_flops(model, context)
     for step in train_steps(
         model,
-        _mixed(config, packed, context),
+        batches,
         language_loss,
         optimizer,
-        until=packed.steps,
+        until=steps,
         after=start,
         world=world,
         accumulate=config.accumulate,
     ):
         run.meter.add(tokens=step.tokens, flops=step.tokens * flops)
-        if step.number % 5 == 0 or step.number == packed.steps:
+        if step.number % 5 == 0 or step.number == steps:
             run.log(step.number, loss=step.loss, learning_rate=step.learning_rate, gradient_norm=step.gradient_norm)
-            run.progress(step.number, packed.steps, loss=step.loss)
-        if step.number % config.evaluate_every == 0 or step.number == packed.steps:
+            run.progress(step.number, steps, loss=step.loss)
+        if step.number % config.evaluate_every == 0 or step.number == steps:
             loss = held_out_loss(model, held_out, context, world)
             run.log(step.number, validation_loss=loss)
             best.note(loss)
@@ -244,11 +261,12 @@ def _own_rows(config: SFTConfig) -> int:
     return max(1, round(config.batch * (1 - config.mix)))
 
 
-def _mixed(config: SFTConfig, packed: PackedRows, context: int) -> Callable[[int], Batch]:
+def _mixed(config: SFTConfig, packed: PackedRows, tokenizer: Tokenizer, context: int) -> Callable[[int], Batch]:
     """Batches of packed conversations with rows of training text below them."""
     extra = config.batch - _own_rows(config)
     if config.tokens is None or extra == 0:
         return packed
+    require_ids_of(tokenizer, config.tokens, config.base)
     text = TokenWindows(
         TokenFile.open(config.tokens, "train").tokens, context=context, batch=extra, seed=config.seed + 1
     )

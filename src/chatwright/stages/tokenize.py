@@ -21,12 +21,16 @@ from chatwright.text.files import files_of
 from chatwright.text.token_files import PARTS, TokenWriter
 from chatwright.text.tokenizer import SMALLEST_VOCABULARY, Kind, Tokenizer, file_of
 
+LARGEST_VOCABULARY = 2**22
+"""Beyond all that are in use; the engine takes memory for every id at once, and ends the process without it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizeConfig:
     """Settings of `tokenize`."""
 
     out: Path
+    """Folder that the results go to; run again with the same settings, it goes on from the last save."""
     # On the command line texts are paths; tables with weights stand in recipes.
     texts: Annotated[list[str | Source], tyro.conf.arg(constructor=list[str])]
     """Files, folders, patterns; or tables with a path, a weight (1 = each document once) and how to read it."""
@@ -45,17 +49,21 @@ class TokenizeConfig:
     near_copies: float = 0.8
     """Of documents that share this much of their runs of five words only the first is kept; 2 keeps all but equals."""
     validation: float = 0.02
+    """Share of the text that is held out to measure models while they learn."""
     test: float = 0.02
-    """Shares of the text that training never sees."""
+    """Share of the text that is held out to measure finished models."""
     tokenizer_characters: int = 50_000_000
     """Most characters of training text that the tokenizer learns from."""
     seed: int = 1
+    """Of which documents are held out, and of the order of the training text."""
 
     def __post_init__(self) -> None:
         least = {"vocabulary": SMALLEST_VOCABULARY, "minimum": 1, "section": 200, "tokenizer_characters": 1}
         for name, number in least.items():
             if getattr(self, name) < number:
                 raise ConfigError(f"tokenize.{name} is {getattr(self, name)}; it must be at least {number}")
+        if self.vocabulary > LARGEST_VOCABULARY:
+            raise ConfigError(f"tokenize.vocabulary is {self.vocabulary}; it must be at most {LARGEST_VOCABULARY}")
         if not 0 < self.near_copies <= 2:
             raise ConfigError(f"tokenize.near_copies is {self.near_copies}; it must be more than 0 and at most 2")
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:

@@ -5,6 +5,7 @@ In: the id of a message that `store.chats.say` has added with the finish_reason 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,8 @@ class AnswerFacts:
     finish_reason: str
     score: float | None
     """By a reward model, if somebody asked for it."""
+    declined: bool
+    """What `since` was told to look for."""
 
 
 class Answers:
@@ -55,12 +58,26 @@ class Answers:
                 values = {"settings": {**(row.settings or {}), **facts}}
                 connection.execute(messages.update().where(messages.c.id == message_id).values(values))
 
-    def since(self, moment: datetime) -> list[AnswerFacts]:
-        """When and by which model answers were given, how they ended, and their scores; not a word of them."""
-        wanted = sa.select(messages.c.created_at, messages.c.model, messages.c.finish_reason, messages.c.settings)
+    def since(self, moment: datetime, declines: Callable[[str], bool]) -> list[AnswerFacts]:
+        """When and by which model answers were given, how they ended, their scores, and whether they decline; not a
+        word of them."""
+        wanted = sa.select(
+            messages.c.created_at,
+            messages.c.model,
+            messages.c.finish_reason,
+            messages.c.settings,
+            messages.c.content,
+        )
         wanted = wanted.where(messages.c.role == "assistant", messages.c.created_at >= moment).order_by(messages.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [
-            AnswerFacts(row.created_at, row.model, row.finish_reason, (row.settings or {}).get("score")) for row in rows
+            AnswerFacts(
+                row.created_at,
+                row.model,
+                row.finish_reason,
+                (row.settings or {}).get("score"),
+                declines(row.content),
+            )
+            for row in rows
         ]

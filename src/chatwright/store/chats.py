@@ -361,13 +361,13 @@ def delete_chats(connection: sa.Connection, which: sa.ColumnElement[bool]) -> in
 
 def _titled(title: str) -> dict[str, str]:
     if len(title) > 200:
-        raise InputError("a title has at most 200 characters")
+        raise InputError("a title has at most 200 characters", code="title_too_long")
     return {"title": title.strip(), "title_folded": folded(title)}
 
 
 def _checked(text: str, what: str) -> str:
     if len(text) > LONGEST:
-        raise InputError(f"{what} has {len(text):,} characters; at most {LONGEST:,} are kept")
+        raise InputError(f"{what} has {len(text):,} characters; at most {LONGEST:,} are kept", code="text_too_long")
     return text
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,8 @@ class Comparison:
     created_by: int | None
     created_at: datetime
     closed_at: datetime | None
+    left_out: int
+    """Pairs whose answers are the same text, or both empty: there is nothing to choose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,21 +81,28 @@ class Comparisons:
         pairs: Iterable[tuple[Sequence[Mapping[str, str]], str, str]],
         *,
         created_by: int | None = None,
+        known_as: Sequence[str] = (),
     ) -> Comparison:
         """A comparison of (prompt, answer of a, answer of b); pairs whose answers are the same text are left out.
 
-        Raises InputError if no pair is left.
+        An answer may be empty, which is worse than most. `known_as` says of each pair how well the models may know its
+        prompt. Raises InputError if no pair is left.
         """
-        rows = {}
-        for prompt, answer_a, answer_b in pairs:
+        rows: dict[str, dict[str, Any]] = {}
+        left_out = 0
+        for prompt, answer_a, answer_b, known in _with_known(pairs, known_as):
             messages = Conversation.from_messages(prompt, where="the prompt to compare answers to").to_dicts()
             content = {"prompt": messages, "answer_a": answer_a, "answer_b": answer_b}
-            if answer_a.strip() != answer_b.strip():
-                digest = hashlib.sha256(json_text(storable(content)).encode()).hexdigest()
-                rows[digest] = content | {"digest": digest}
+            if answer_a.strip() == answer_b.strip():
+                left_out += 1
+                continue
+            digest = hashlib.sha256(json_text(storable(content)).encode()).hexdigest()
+            rows[digest] = content | {"digest": digest, "known_as": known}
         if not rows:
-            raise InputError("there is nothing to compare: the two models gave the same answers")
-        about = {"name": name, "model_a": model_a, "model_b": model_b, "created_by": created_by}
+            raise InputError(
+                "there is nothing to compare: the two models gave the same answers, or none", code="same_answers"
+            )
+        about = {"name": name, "model_a": model_a, "model_b": model_b, "created_by": created_by, "left_out": left_out}
         with self._database.writing() as connection:
             insert = comparisons.insert().values(about | {"created_at": self._database.now()})
             added = connection.execute(insert.returning(comparisons)).one()
@@ -174,7 +183,7 @@ class Comparisons:
             if row is None:
                 raise NotFoundError(f"the pair {pair_id} was not shown to this person")
             if row.closed_at is not None:
-                raise ConflictError("this comparison is closed; no further votes are taken")
+                raise ConflictError("this comparison is closed; no further votes are taken", code="comparison_closed")
             other = "b" if row.left == "a" else "a"
             winner = {"left": row.left, "right": other}.get(choice, choice)
             change = {"winner": winner, "voted_at": self._database.now()}
@@ -191,6 +200,13 @@ class Comparisons:
         )
         with self._database.reading() as connection:
             return connection.execute(wanted).scalar() or 0
+
+    def known_as(self, comparison_id: int) -> dict[str, int]:
+        """How many pairs there are by how well the models may know the prompt."""
+        wanted = sa.select(comparison_pairs.c.known_as, sa.func.count()).group_by(comparison_pairs.c.known_as)
+        with self._database.reading() as connection:
+            found = connection.execute(wanted.where(comparison_pairs.c.comparison_id == comparison_id))
+            return {known: int(count) for known, count in found}
 
     def tally(self, comparison_id: int) -> Tally:
         """What was voted so far."""
@@ -218,6 +234,13 @@ class Comparisons:
             both_bad=winners.count("both_bad"),
             left_share=lefts / len(decided) if decided else None,
         )
+
+
+def _with_known(
+    pairs: Iterable[tuple[Sequence[Mapping[str, str]], str, str]], known_as: Sequence[str]
+) -> Iterator[tuple[Sequence[Mapping[str, str]], str, str, str]]:
+    for place, (prompt, answer_a, answer_b) in enumerate(pairs):
+        yield prompt, answer_a, answer_b, known_as[place] if known_as else ""
 
 
 def _comparison(row: Any) -> Comparison:

@@ -316,6 +316,7 @@ def _check_cap(database: Database, connection: sa.Connection, person_id: int, ro
         raise ThrottledError(
             f"that was the last of {cap} judgements for today; go on tomorrow, or ask an admin for more",
             retry_after=wait,
+            code="daily_cap",
         )
 
 

@@ -106,7 +106,7 @@ class Judging:
         while branch and branch[-1].role != "assistant":
             branch.pop()
         if not branch:
-            raise InputError("there is no answer in this chat that could be rated")
+            raise InputError("there is no answer in this chat that could be rated", code="nothing_to_rate")
         row = NewRow(
             kind="chat_rating",
             origin="chat",
@@ -195,11 +195,14 @@ def _answer(tree: Sequence[ChatMessage], message_id: int) -> ChatMessage:
 
 def _reasons(reasons: Sequence[str]) -> list[str]:
     if len(reasons) > MOST_REASONS or any(not 0 < len(reason) <= 100 for reason in reasons):
-        raise InputError(f"give at most {MOST_REASONS} reasons of 1 to 100 characters; longer ones are comments")
+        raise InputError(
+            f"give at most {MOST_REASONS} reasons of 1 to 100 characters; longer ones are comments",
+            code="too_many_reasons",
+        )
     return list(dict.fromkeys(reasons))
 
 
 def _comment(comment: str) -> str:
     if len(comment) > LONGEST_COMMENT:
-        raise InputError(f"a comment has at most {LONGEST_COMMENT:,} characters")
+        raise InputError(f"a comment has at most {LONGEST_COMMENT:,} characters", code="comment_too_long")
     return comment.strip()

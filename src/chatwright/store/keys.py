@@ -22,6 +22,8 @@ from chatwright.store.database import Database
 from chatwright.store.schema import keys, people
 
 QuotaPeriod = Literal["total", "month"]
+MOST = 10**15
+"""Of a limit: more than can be used up, and no more than a database and JSON hold exactly."""
 _PREFIX = "cw"
 _SHAPE = re.compile(_PREFIX + r"-([0-9a-f]{8})-", re.ASCII)
 _NOBODY = hashlib.sha256(b"no key has this hash").hexdigest()
@@ -73,13 +75,10 @@ class Keys:
     ) -> tuple[Key, str]:
         """A new key and its secret, which cannot be read again later.
 
-        Raises InputError for an empty name or a limit below 1, and NotFoundError for an unknown person.
+        Raises InputError for an empty name, a limit below 1 or what no model can be called, and NotFoundError for an
+        unknown person. Which models there are only the server knows.
         """
-        if not name.strip() or len(name) > 200:
-            raise InputError("a key needs a name of 1 to 200 characters, so that people know what uses it")
-        for limit, value in (("requests per minute", requests_per_minute), ("quota", quota_tokens)):
-            if value is not None and value < 1:
-                raise InputError(f"the key's {limit} is {value}; it must be at least 1")
+        check_wishes(name, requests_per_minute, quota_tokens, models)
         if quota_period not in ("total", "month"):
             raise InputError(f"the quota's period is {quota_period!r}; it must be 'total' or 'month'")
         handle, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
@@ -93,7 +92,7 @@ class Keys:
             "requests_per_minute": requests_per_minute,
             "quota_tokens": quota_tokens,
             "quota_period": quota_period,
-            "models": list(models),
+            "models": list(dict.fromkeys(models)),
         }
         with self._database.writing() as connection:
             if person_id is not None and not _is_there(connection, person_id):
@@ -140,6 +139,29 @@ class Keys:
                 raise InputError(f"{len(found)} keys are named {which!r}; revoke one by its handle: {handles}")
             change = keys.update().where(keys.c.id == found[0].id).values(revoked_at=self._database.now())
             return _key(connection.execute(change.returning(keys)).one())
+
+
+def check_wishes(
+    name: str, requests_per_minute: int | None = None, quota_tokens: int | None = None, models: Sequence[str] = ()
+) -> None:
+    """Raise InputError for what no key can have: no name, a limit that is none, or what no model can be called."""
+    if not name.strip() or len(name) > 200:
+        raise InputError(
+            "a key needs a name of 1 to 200 characters, so that people know what uses it", code="bad_key_name"
+        )
+    for limit, value in (("requests per minute", requests_per_minute), ("quota", quota_tokens)):
+        if value is not None and not 1 <= value <= MOST:
+            bound = "at least 1" if value < 1 else f"at most {MOST:,}"
+            raise InputError(f"the key's {limit} is {value}; it must be {bound}", code="bad_limit")
+    for model in models:
+        parts = model.split("/")  # a folder's name, perhaps with its run's before it
+        is_name = model.isprintable() and "," not in model and len(model) <= 500 and len(parts) <= 2
+        if not is_name or any(part.strip() != part or part in ("", ".", "..") for part in parts):
+            raise InputError(
+                f"{model[:80]!r} is no model's name; write one as `chatwright serve` prints it, such as sft or "
+                "quickstart/sft",
+                code="bad_model_name",
+            )
 
 
 def _hash(secret: str) -> str:

@@ -67,7 +67,7 @@ class Labelling:
                     return self._next(connection, person_id, kinds)
             except (IntegrityError, _Taken):  # somebody else took the slot between our look and our step: look again
                 continue
-        raise ConflictError("many people ask for work at once; ask again")
+        raise ConflictError("many people ask for work at once; ask again", code="try_again")
 
     def renew(self, person_id: int, task_id: int, *, draft: Any = None) -> datetime:
         """Go on holding a task, and save the draft if one is given; until when it is held now.
@@ -78,7 +78,7 @@ class Labelling:
         with self._database.writing() as connection:
             row = self._assignment(connection, person_id, task_id)
             if row.state not in ("held", "expired"):
-                raise ConflictError(f"task {task_id} was handed in or passed on already")
+                raise ConflictError(f"task {task_id} was handed in or passed on already", code="task_gone")
             if draft is not None:
                 connection.execute(assignments.update().where(assignments.c.id == row.id).values(draft=draft))
         try:
@@ -116,7 +116,7 @@ class Labelling:
         with self._database.writing() as connection:
             row = self._assignment(connection, person_id, task_id)
             if row.state == "done":
-                raise ConflictError(f"task {task_id} is handed in; undo that first")
+                raise ConflictError(f"task {task_id} is handed in; undo that first", code="task_done")
             values = {"state": "skipped", "slot": None, "reason": reason[:500], "done_at": self._database.now()}
             connection.execute(assignments.update().where(assignments.c.id == row.id).values(values))
 
@@ -131,15 +131,19 @@ class Labelling:
         with self._database.writing() as connection:
             row = connection.execute(latest.order_by(assignments.c.done_at.desc(), assignments.c.id.desc())).first()
             if row is None:
-                raise NotFoundError("there is nothing to undo")
+                raise NotFoundError("there is nothing to undo", code="nothing_to_undo")
             task = self._locked(connection, row.task_id)
             if self._assignment(connection, person_id, row.task_id) != row:
-                raise ConflictError("this was undone or handed in at the same moment; look again")
+                raise ConflictError(
+                    "this was undone or handed in at the same moment; look again", code="changed_meanwhile"
+                )
             values: dict[str, Any] = {"state": "held", "expires_at": now + LEASE, "done_at": None, "feedback_id": None}
             if row.feedback_id is not None:
                 learned = sa.select(trained_on.c.run).where(trained_on.c.feedback_id == row.feedback_id)
                 if (run := connection.execute(learned).scalar()) is not None:
-                    raise ConflictError(f"{run} has learned from that already; an admin can remove it")
+                    raise ConflictError(
+                        f"{run} has learned from that already; an admin can remove it", code="already_learned"
+                    )
                 connection.execute(feedback.update().where(feedback.c.id == row.feedback_id).values(REMOVED))
             if row.slot is None:
                 values["slot"] = self._free_slot(connection, task)
@@ -239,7 +243,7 @@ class Labelling:
         task = self._locked(connection, task_id)
         row = self._assignment(connection, person_id, task_id)
         if row.state in ("done", "skipped"):
-            raise ConflictError(f"task {task_id} was handed in or passed on already; undo that first")
+            raise ConflictError(f"task {task_id} was handed in or passed on already; undo that first", code="task_gone")
         now = self._database.now()
         new = row_of(task, row.order, outcome, seconds=_within(seconds, now - row.leased_at))
         values = self._held_again(connection, person_id, task_id)
@@ -283,12 +287,15 @@ class Labelling:
         mine = (assignments.c.task_id == task_id) & (assignments.c.person_id == person_id)
         row = connection.execute(sa.select(assignments).where(mine).with_for_update()).one_or_none()
         if row is None:
-            raise NotFoundError(f"task {task_id} was not handed out to this person")
+            raise NotFoundError(f"task {task_id} was not handed out to this person", code="task_gone")
         return row
 
 
 def _lost(task_id: int) -> ConflictError:
-    return ConflictError(f"the lease of task {task_id} has ended and others do it now; the draft is kept, take another")
+    return ConflictError(
+        f"the lease of task {task_id} has ended and others do it now; the draft is kept, take another",
+        code="lease_ended",
+    )
 
 
 def _same_task(found: FeedbackRow, task_id: int) -> FeedbackRow:

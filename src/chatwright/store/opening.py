@@ -32,7 +32,7 @@ from chatwright.store.settings import Settings
 from chatwright.store.tasks import Tasks
 from chatwright.store.usage import Usage
 
-NEWEST = "0002"  # the migration that makes the tables of schema.py
+NEWEST = "0004"  # the migration that makes the tables of schema.py
 
 
 class Store:

@@ -61,7 +61,7 @@ def row_of(task: sa.Row[Any], order: Sequence[int], outcome: Outcome, *, seconds
     # What others judge of a chat follows its owner's change of mind, as the chat itself does.
     common |= {"simulated": outcome.simulated, "chat_id": task.chat_id, "author_id": task.author_id}
     if len(outcome.comment) > 2000 or len(outcome.flagged) > 500:
-        raise InputError("a comment has at most 2,000 characters, a reason at most 500")
+        raise InputError("a comment has at most 2,000 characters, a reason at most 500", code="comment_too_long")
     comment = {"comment": outcome.comment.strip()} if outcome.comment.strip() else {}
     if outcome.flagged:
         return NewRow(kind="flag", content={"reason": outcome.flagged, "task": task.kind, **comment}, **common)
@@ -75,12 +75,12 @@ def row_of(task: sa.Row[Any], order: Sequence[int], outcome: Outcome, *, seconds
     model = str((task.content.get("models") or [""])[0])
     if task.kind == "rate_chat":
         if outcome.good is None:
-            raise InputError("say whether the chat was good or bad")
+            raise InputError("say whether the chat was good or bad", code="chat_rating_missing")
         score = 1.0 if outcome.good else -1.0
         rated = content | {"good": outcome.good, **comment}
         return NewRow(kind="chat_rating", content=rated, score=score, model=model, **common)
     if outcome.rating is None or not 1 <= outcome.rating <= 7:
-        raise InputError("rate the answer from 1 (worst) to 7 (best)")
+        raise InputError("rate the answer from 1 (worst) to 7 (best)", code="rating_missing")
     unknown = set(outcome.flags) - set(FLAGS)
     if unknown:
         raise InputError(f"the flag {min(unknown)!r} is unknown; known are {', '.join(FLAGS)}")
@@ -91,9 +91,11 @@ def row_of(task: sa.Row[Any], order: Sequence[int], outcome: Outcome, *, seconds
 def _written(task: sa.Row[Any], outcome: Outcome, comment: dict[str, str], common: dict[str, Any]) -> NewRow:
     text = clean(outcome.text or "").strip()
     if not text:
-        raise InputError("there is nothing written yet")
+        raise InputError("there is nothing written yet", code="nothing_written")
     if len(text) > LONGEST_TEXT:
-        raise InputError(f"the text has {len(text):,} characters; at most {LONGEST_TEXT:,} are kept")
+        raise InputError(
+            f"the text has {len(text):,} characters; at most {LONGEST_TEXT:,} are kept", code="text_too_long"
+        )
     if task.kind == "prompt":
         return NewRow(kind="prompt", content={"prompt": [{"role": "user", "content": text}], **comment}, **common)
     answered = Conversation.from_messages(task.content["prompt"]).plus("assistant", text)
@@ -115,10 +117,14 @@ def _ranked(
     if outcome.cannot_judge:
         return NewRow(kind="ranking", content=content, **common)
     if outcome.ranks is None and not outcome.all_bad:
-        raise InputError("put the answers in order first, or say that all are bad or that you cannot judge")
+        raise InputError(
+            "put the answers in order first, or say that all are bad or that you cannot judge", code="ranks_missing"
+        )
     ranks = outcome.ranks or (1,) * len(answers)
     if len(ranks) != len(answers) or any(not 1 <= rank <= len(answers) for rank in ranks):
-        raise InputError(f"there are {len(answers)} answers; give each a rank from 1 to {len(answers)}")
+        raise InputError(
+            f"there are {len(answers)} answers; give each a rank from 1 to {len(answers)}", code="ranks_missing"
+        )
     by_place = dict(zip(order, ranks, strict=True))
     content["ranks"] = [by_place[place] for place in range(len(answers))]
     return NewRow(kind="ranking", content=content, **common)

@@ -21,7 +21,7 @@ _AT_ONCE = threading.BoundedSemaphore(4)  # each takes its memory: a flood of lo
 def hash_password(password: str) -> str:
     """Raises InputError if the password is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise InputError(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise InputError(f"a password has {SHORTEST} to {LONGEST} characters", code="password_length")
     with _AT_ONCE:
         return _HASHER.hash(_bytes(password))
 

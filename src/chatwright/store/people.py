@@ -26,6 +26,8 @@ from chatwright.store.throttling import Throttle
 Role = Literal["admin", "labeler", "chatter"]
 ROLES: tuple[Role, ...] = ("admin", "labeler", "chatter")
 LANGUAGES = ("en", "de")
+LOCAL_NAME = "this computer"
+"""The account without a password that keeps what is done here before anybody has one of their own."""
 SESSION_TIME = timedelta(days=14)
 FIRST_LINK_TIME = timedelta(hours=24)
 _SEEN_EVERY = timedelta(minutes=10)  # how exactly we know when somebody was last here; spares a write per request
@@ -82,6 +84,20 @@ class People:
         with self._database.reading() as connection:
             return [_person(row) for row in connection.execute(sa.select(people).order_by(people.c.id))]
 
+    def local(self) -> Person | None:
+        """The account of this machine itself, made when it is first needed; None once somebody has one of their own."""
+        with self._database.reading() as connection:
+            alone, is_empty = _local_row(connection)
+        if alone is not None or not is_empty:
+            return None if alone is None else _person(alone)
+        row = self._new(LOCAL_NAME, None, "labeler", "en")
+        with self._database.writing() as connection:
+            self._database.one_at_a_time(connection, "admins")  # else it could appear behind the first account
+            alone, is_empty = _local_row(connection)
+            if is_empty:
+                return self._insert(connection, row)
+            return None if alone is None else _person(alone)
+
     def change(
         self,
         person_id: int,
@@ -122,7 +138,7 @@ class People:
             row = _row_of(connection, person_id)
         self._throttle.count(row.name_folded, address)
         if not check_password(row.password_hash, old):
-            raise ForbiddenError("the old password is wrong")
+            raise ForbiddenError("the old password is wrong", code="wrong_password")
         self._throttle.forget(row.name_folded, address)
         self.set_password(person_id, new)
 
@@ -152,7 +168,9 @@ class People:
         """A one-time link: the invitation, and its token, which cannot be read again later."""
         _one_of(role, ROLES, "role")
         if not 0 < hours <= 24 * 90:
-            raise InputError(f"an invitation lasts {hours} hours; choose more than 0 and at most 90 days")
+            raise InputError(
+                f"an invitation lasts {hours} hours; choose more than 0 and at most 90 days", code="invitation_hours"
+            )
         with self._database.writing() as connection:
             return self._insert_invite(connection, role, timedelta(hours=hours), created_by=created_by, note=note)
 
@@ -167,7 +185,9 @@ class People:
         with self._database.writing() as connection:
             change = invites.update().where(usable).values(revoked_at=self._database.now())
             if connection.execute(change).rowcount != 1:
-                raise NotFoundError(f"there is no invitation {invite_id} that could still be used")
+                raise NotFoundError(
+                    f"there is no invitation {invite_id} that could still be used", code="invitation_gone"
+                )
 
     def invited(self, token: str) -> Invite | None:
         """The invitation of a token, if it can still be used."""
@@ -178,16 +198,27 @@ class People:
     def join(self, token: str, name: str, password: str, *, language: str = "en") -> Person:
         """Use an invitation to make an account; of two who use it at once, one gets in.
 
-        Raises ForbiddenError if it cannot be used (any more), ConflictError if the name is taken.
+        The first account, an admin's, is that of this machine from then on: its chats, feedback, keys and preferences
+        stay where they are. Raises ForbiddenError if the link cannot be used (any more), ConflictError if the name is
+        taken.
         """
         if self.invited(token) is None:
-            raise ForbiddenError("this link was used, has expired or never existed; ask an admin for a new one")
+            raise ForbiddenError(
+                "this link was used, has expired or never existed; ask an admin for a new one", code="link_ended"
+            )
         row = self._new(name, password, "chatter", language)
+        if row["name_folded"] == LOCAL_NAME:
+            raise ConflictError(f"the name {row['name']!r} is taken; choose another", code="name_taken")
         with self._database.writing() as connection:
+            self._database.one_at_a_time(connection, "admins")
             invite = connection.execute(self._usable_invite(token).with_for_update()).one_or_none()
             if invite is None:
-                raise ForbiddenError("this link was used by someone else just now; ask an admin for a new one")
-            person = self._insert(connection, row | {"role": invite.role})
+                raise ForbiddenError(
+                    "this link was used by someone else just now; ask an admin for a new one", code="link_ended"
+                )
+            row["role"] = invite.role
+            person = _take_over(connection, row) if invite.role == "admin" else None
+            person = person or self._insert(connection, row)
             used = {"used_at": self._database.now(), "used_by": person.id}
             connection.execute(invites.update().where(invites.c.id == invite.id).values(used))
         return person
@@ -206,7 +237,7 @@ class People:
         # For an unknown name as much time is spent, so that nobody can find out names.
         is_right = check_password(None if row is None else row.password_hash, password)
         if row is None or not is_right or row.disabled_at is not None:
-            raise ForbiddenError("the name or the password is wrong")
+            raise ForbiddenError("the name or the password is wrong", code="wrong_password")
         self._throttle.forget(known_as, address)
         renewed = {"password_hash": hash_password(password)} if is_outdated(row.password_hash) else {}
         token, now = secrets.token_urlsafe(32), self._database.now()
@@ -255,7 +286,7 @@ class People:
     def _new(self, name: str, password: str | None, role: Role, language: str) -> dict[str, Any]:
         shown = " ".join(name.split())
         if not 1 <= len(shown) <= 80 or not shown.isprintable():
-            raise InputError("a name has 1 to 80 visible characters")
+            raise InputError("a name has 1 to 80 visible characters", code="bad_name")
         return {
             "name": shown,
             "name_folded": folded(shown),
@@ -270,7 +301,7 @@ class People:
         insert = self._database.insert(people).values(row).on_conflict_do_nothing(index_elements=["name_folded"])
         added = connection.execute(insert.returning(people)).one_or_none()
         if added is None:
-            raise ConflictError(f"the name {row['name']!r} is taken; choose another")
+            raise ConflictError(f"the name {row['name']!r} is taken; choose another", code="name_taken")
         return _person(added)
 
     def _insert_invite(
@@ -290,10 +321,27 @@ class People:
         return sa.select(invites).where(invites.c.token_hash == _hash(token), is_usable, invites.c.expires_at > now)
 
 
+def _local_row(connection: sa.Connection) -> tuple[sa.Row[Any] | None, bool]:
+    """The account of this machine if nobody has another, and whether there is none at all."""
+    found = connection.execute(sa.select(people).order_by(people.c.id).limit(2)).all()
+    is_alone = len(found) == 1 and found[0].name_folded == LOCAL_NAME
+    return (found[0] if is_alone else None), not found
+
+
+def _take_over(connection: sa.Connection, row: Mapping[str, Any]) -> Person | None:
+    """Make the account of this machine that of the first admin; None where there is no such account."""
+    alone, _ = _local_row(connection)
+    if alone is None:
+        return None
+    values = {name: row[name] for name in ("name", "name_folded", "password_hash", "role", "language")}
+    change = people.update().where(people.c.id == alone.id).values(values | {"disabled_at": None})
+    return _person(connection.execute(change.returning(people)).one())
+
+
 def require_other_admin(connection: sa.Connection, person_id: int) -> None:
     """Raise ConflictError if nobody else is admin: then nobody could ever invite an admin again."""
     if connection.execute(_admins().where(people.c.id != person_id)).first() is None:
-        raise ConflictError("this is the only admin; make somebody else admin first")
+        raise ConflictError("this is the only admin; make somebody else admin first", code="only_admin")
 
 
 def _admins() -> sa.Select[Any]:

@@ -307,10 +307,14 @@ jobs = _table(
     _text("error", default=""),
     sa.Column("submission", sa.String(64), nullable=True, unique=True),
     _number("pid", nullable=True),
+    _text("owner", default=""),  # the server that looks after it; empty: nobody does
+    _text("host", default=""),  # where its process runs: a number of a process means nothing elsewhere
     _to("requested_by", "people", ondelete="SET NULL", nullable=True),
     _moment("created_at"),
     _moment("started_at", nullable=True),
     _moment("finished_at", nullable=True),
+    _moment("seen_at", nullable=True),  # the owner's last sign of life
+    _moment("settled_at", nullable=True),  # its process is over, and what it took is in the usage
     sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'stopped')", name="state"),
     sa.Index("ix_jobs_state", "state", "id"),
 )
@@ -333,6 +337,7 @@ comparisons = _table(
     _text("name"),
     _text("model_a"),
     _text("model_b"),
+    _number("left_out", default=0),  # pairs that gave nothing to choose from
     _to("created_by", "people", ondelete="SET NULL", nullable=True),
     _moment("created_at"),
     _moment("closed_at", nullable=True),
@@ -346,6 +351,7 @@ comparison_pairs = _table(
     _json("prompt"),
     _text("answer_a"),
     _text("answer_b"),
+    _text("known_as", default=""),  # how well the models may know the prompt; empty: nobody has looked
     sa.UniqueConstraint("comparison_id", "digest"),
 )
 

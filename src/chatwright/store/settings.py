@@ -66,7 +66,7 @@ class Settings:
         """Raises InputError for an unknown name or a value that makes no sense."""
         _, is_allowed, expected = _known(name)
         if not is_allowed(value):
-            raise InputError(f"the setting {name} must be {expected}")
+            raise InputError(f"the setting {name} must be {expected}", code="bad_setting")
         insert = self._database.insert(settings).values(name=name, value=value)
         insert = insert.on_conflict_do_update(index_elements=["name"], set_={"value": insert.excluded.value})
         with self._database.writing() as connection:

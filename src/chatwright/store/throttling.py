@@ -40,7 +40,9 @@ class Throttle:
                 if (at := connection.execute(oldest).scalar()) is not None:
                     wait = max(1.0, (at + WINDOW - now).total_seconds())
                     raise ThrottledError(
-                        f"too many attempts to log in; try again in {ceil(wait / 60)} minutes", retry_after=wait
+                        f"too many attempts to log in; try again in {ceil(wait / 60)} minutes",
+                        retry_after=wait,
+                        code="too_many_logins",
                     )
             connection.execute(login_attempts.insert().values(name_folded=name, address=address, at=now))
 

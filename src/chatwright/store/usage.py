@@ -70,25 +70,21 @@ class Usage:
 
         `tokens_in` holds the cached ones too. `price_per_1000`: money per 1,000 tokens, in and out alike.
         """
-        sums = {
-            "requests": requests,
-            "tokens_in": tokens_in,
-            "tokens_out": tokens_out,
-            "tokens_cached": tokens_cached,
-            "seconds": seconds,
-            "energy_estimated_j": energy_estimated_j,
-            "cost": (tokens_in + tokens_out) / 1000 * price_per_1000,
-        }
-        if any(not 0 <= value < float("inf") for value in sums.values()):
-            raise InputError(f"usage cannot be negative or without end: {sums}")
-        now = self._database.now()
-        place = {"day": now.astimezone(UTC).date(), "kind": kind, "key_id": key_id or 0, "person_id": person_id or 0}
-        insert = self._database.insert(usage).values(**place, model=model[:200], **sums)
-        added = {name: usage.c[name] + insert.excluded[name] for name in _SUMS}
+        added = Spent(
+            kind=kind,
+            key_id=key_id,
+            person_id=person_id,
+            model=model,
+            requests=requests,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            tokens_cached=tokens_cached,
+            seconds=seconds,
+            energy_estimated_j=energy_estimated_j,
+            cost=(tokens_in + tokens_out) / 1000 * price_per_1000,
+        )
         with self._database.writing() as connection:
-            connection.execute(insert.on_conflict_do_update(index_elements=list(usage.primary_key), set_=added))
-            if key_id is not None:
-                connection.execute(keys.update().where(keys.c.id == key_id).values(last_used_at=now))
+            enter(self._database, connection, added)
 
     def sums(
         self,
@@ -147,3 +143,21 @@ class Usage:
 
     def _today(self) -> date:
         return self._database.now().astimezone(UTC).date()
+
+
+def enter(database: Database, connection: sa.Connection, spent: Spent) -> None:
+    """Add to the sums of today, UTC, in a transaction of the caller's: with what else it writes, or not at all.
+
+    Raises InputError for figures that are negative, infinite or no numbers.
+    """
+    sums = {name: getattr(spent, name) for name in _SUMS}
+    if any(not 0 <= value < float("inf") for value in sums.values()):
+        raise InputError(f"usage cannot be negative or without end: {sums}")
+    now = database.now()
+    place = {"day": now.astimezone(UTC).date(), "kind": spent.kind or "use", "model": (spent.model or "")[:200]}
+    place |= {"key_id": spent.key_id or 0, "person_id": spent.person_id or 0}
+    insert = database.insert(usage).values(**place, **sums)
+    added = {name: usage.c[name] + insert.excluded[name] for name in _SUMS}
+    connection.execute(insert.on_conflict_do_update(index_elements=list(usage.primary_key), set_=added))
+    if spent.key_id is not None:
+        connection.execute(keys.update().where(keys.c.id == spent.key_id).values(last_used_at=now))

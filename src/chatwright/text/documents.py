@@ -30,8 +30,7 @@ _READ_AT_ONCE = 1 << 24  # bytes of a plain text; a longer one is read in pieces
 class Source:
     """Texts of one origin, and how they count.
 
-    `weight` is how often each training document is written: 1 once, 2 twice, 0.5 for half of the documents. One pass
-    over the training tokens is then `weight` epochs of the source. Validation and test documents count once.
+    One pass over the training tokens is `weight` epochs of the source. Validation and test documents count once.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt key is an error
@@ -39,6 +38,7 @@ class Source:
     path: str
     """A file, a folder or a pattern such as `books/*.txt.xz`."""
     weight: float = 1.0
+    """How often each training document is written: 2 twice, 0.5 for half of the documents."""
     column: str | int | None = None
     """Of records: the name of the column of text, or its number from 1 in tables without a header."""
     format: str | None = None

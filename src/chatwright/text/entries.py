@@ -47,7 +47,9 @@ class ConversationSource:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt key is an error
 
     path: str
+    """A file, a folder or a pattern such as `chats/*.jsonl`."""
     format: str | None = None
+    """messages, turns, instruction, question_answer or story_questions; None: told by the columns."""
     question: str | None = None
     """Of question_answer: the column of the question."""
     answer: str | None = None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from chatwright.errors import ConfigError
 from chatwright.text.conversation import Conversation
 
-__all__ = ["Part", "check_part", "in_part", "opening_of"]
+__all__ = ["Part", "check_part", "in_part", "opening_of", "place_of"]
 
 Part = tuple[float, float]
 
@@ -36,7 +36,9 @@ def opening_of(conversation: Conversation) -> str:
 
 def in_part(conversation: Conversation, part: Sequence[float] | None) -> bool:
     """Whether a conversation belongs to a part: its place is at least the first number and less than the second."""
-    if part is None:
-        return True
-    place = int(opening_of(conversation)[:13], 16) / 16**13  # 52 bits: exact in a float, and less than 1
-    return part[0] <= place < part[1]
+    return part is None or part[0] <= place_of(conversation) < part[1]
+
+
+def place_of(conversation: Conversation) -> float:
+    """The place of a conversation, at least 0 and less than 1."""
+    return int(opening_of(conversation)[:13], 16) / 16**13  # 52 bits: exact in a float

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatwright.disk import read_json, replacing, to_json, write_atomically
-from chatwright.errors import ArtefactError
+from chatwright.errors import ArtefactError, InputError
+from chatwright.text.handover import with_chat
 from chatwright.text.tokenizer import Tokenizer
 
-__all__ = ["PARTS", "TokenFile", "TokenWriter"]
+__all__ = ["PARTS", "TokenFile", "TokenWriter", "are_ids_of", "require_ids_of"]
 
 PARTS = ("train", "validation", "test")
 _SUMMARY = "tokens.json"
@@ -71,6 +72,25 @@ class TokenFile:
         """The cleaned text of every document, in order."""
         for index in range(self.documents):
             yield tokenizer.decode(self.document(index))
+
+
+def are_ids_of(tokenizer: Tokenizer, folder: Path) -> bool:
+    """Whether the ids in a token folder mean to `tokenizer` what they meant when they were written.
+
+    A base's ids stay good for the model that learned to chat from it: control tokens are added after the last id.
+    """
+    written = Tokenizer.load(folder)
+    known = tokenizer.to_json()
+    return known in (written.to_json(), with_chat(written)[0].to_json())
+
+
+def require_ids_of(tokenizer: Tokenizer, folder: Path, model: Path) -> None:
+    """Raise InputError if a token folder was written with another tokenizer than that of `model`."""
+    if not are_ids_of(tokenizer, folder):
+        raise InputError(
+            f"{folder} was written with another tokenizer than {model} has; tokenize the texts again "
+            f'with tokenizer = "{model}"'
+        )
 
 
 class TokenWriter:

@@ -29,6 +29,7 @@ __all__ = [
     "able_to_chat",
     "check",
     "frozen_bytes",
+    "kept_per_token",
     "learner",
     "learning_flops",
     "load_as",
@@ -99,19 +100,23 @@ def needed_bytes(model: LanguageModel | ScalarModel, *, tokens: int, length: int
     """Bytes that learning takes: frozen weights; `copies` bytes for each learned one (itself, gradient, two moments,
     the best so far); and what is kept for the way back of `tokens` tokens at once, in rows of `length`.
     """
+    vocabulary, size = model.backbone.config.vocabulary, model.backbone.dtype.itemsize
+    kept = tokens * kept_per_token(model, length) * size
+    # Logits, their softmax and what is between them, in float32; two threads have a piece each.
+    logits = min(tokens * vocabulary, 2 * LARGEST_LOGITS) * 12 if isinstance(model, LanguageModel) else 0
+    merging = 4 * sum(weight.numel() for weight in model.buffers()) if is_adapted(model) else 0
+    return frozen_bytes(model) + count_parameters(model) * copies + max(kept + logits, merging)
+
+
+def kept_per_token(model: LanguageModel | ScalarModel, length: int) -> int:
+    """How many numbers of every token, in rows of `length`, are kept for the way back."""
     shape = model.backbone.config
     if isinstance(shape, RecurrentConfig):
-        kept = shape.layers * 16 * shape.width
-    else:
-        squares = shape.heads * length if length <= FUSED_LENGTH else 0  # attention weights are kept for short rows
-        block = 14 * shape.width + 4 * shape.hidden + squares
-        again = isinstance(model.backbone, Transformer) and model.backbone.checkpointing
-        kept = shape.layers * shape.width + block if again else shape.layers * block
-    size = model.backbone.dtype.itemsize
-    # Logits, their softmax and what is between them, in float32; two threads have a piece each.
-    logits = min(tokens * shape.vocabulary, 2 * LARGEST_LOGITS) * 12 if isinstance(model, LanguageModel) else 0
-    merging = 4 * sum(weight.numel() for weight in model.buffers()) if is_adapted(model) else 0
-    return frozen_bytes(model) + count_parameters(model) * copies + max(tokens * kept * size + logits, merging)
+        return shape.layers * 16 * shape.width  # four gates, two memories, their inputs and gradients
+    squares = shape.heads * length if length <= FUSED_LENGTH else 0  # attention weights are kept for short rows
+    block = 14 * shape.width + 4 * shape.hidden + squares
+    again = isinstance(model.backbone, Transformer) and model.backbone.checkpointing
+    return shape.layers * shape.width + block if again else shape.layers * block
 
 
 def learning_flops(model: LanguageModel | ScalarModel, context: int) -> float:

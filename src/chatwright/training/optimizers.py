@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from chatwright.errors import ConfigError
 
-__all__ = ["Optimizer", "Schedule"]
+__all__ = ["KINDS", "Optimizer", "Schedule"]
+
+KINDS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +65,8 @@ class Optimizer:
         epsilon: float = 1e-8,
         clip: float | None = 1.0,
     ) -> None:
-        if kind not in ("adamw", "muon"):
-            raise ConfigError(f"optimizer is {kind!r}; choose adamw or muon")
+        if kind not in KINDS:
+            raise ConfigError(f"optimizer is {kind!r}; choose {' or '.join(KINDS)}")
         named = [pair for module in modules for pair in module.named_parameters()]
         self.parameters = [weight for _, weight in named]
         self.schedule, self.clip = schedule, clip

@@ -1,4 +1,4 @@
-// Short messages at the foot of the page, and the quiet voice that reads streamed text to screen readers.
+// Short messages between the bar and the page, and the quiet voice that reads streamed text to screen readers.
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { explain, isAbort } from "../api";

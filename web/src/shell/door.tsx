@@ -23,7 +23,7 @@ export function Setup() {
     <>
       <WithLink
         title={say("setupTitle")}
-        lead={say(isFirst ? "setupLead" : "setupAgain")}
+        lead={isFirst ? `${say("setupLead")} ${say("takesOver")}` : say("setupAgain")}
         missing={say("setupMissing")}
         submit={api.setup}
       />
@@ -39,8 +39,14 @@ export function Setup() {
 }
 
 export function Invite() {
+  const isFirst = me.value?.access === "open" && !me.value.person; // nobody has an account yet
   return (
-    <WithLink title={say("inviteTitle")} lead={say("inviteLead")} missing={say("inviteMissing")} submit={api.acceptInvite} />
+    <WithLink
+      title={say("inviteTitle")}
+      lead={isFirst ? `${say("inviteLead")} ${say("takesOver")}` : say("inviteLead")}
+      missing={say("inviteMissing")}
+      submit={api.acceptInvite}
+    />
   );
 }
 

@@ -50,11 +50,11 @@ export function Shell() {
         {say("skip")}
       </a>
       <TopBar />
+      <Notices close={say("close")} />
       <main id="main" tabIndex={-1} data-page={name}>
         <Content name={name} />
       </main>
       <Account />
-      <Notices close={say("close")} />
     </>
   );
 }

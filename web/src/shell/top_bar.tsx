@@ -5,7 +5,7 @@ import { Icon, type IconName } from "../parts/icons";
 import { report } from "../parts/notices";
 import { language, theme, type Theme } from "../preferences";
 import { addressOf, go, place, ROUTES, route, type Route } from "../router";
-import { leave, me } from "../session";
+import { leave, me, speak } from "../session";
 import { AccountButton } from "./account";
 import { say } from "./words";
 
@@ -140,7 +140,7 @@ function LanguageChoice() {
           lang={code}
           aria-pressed={language.value === code}
           aria-label={code === "en" ? "EN, English" : "DE, Deutsch"}
-          onClick={() => (language.value = code)}
+          onClick={() => speak(code).catch(report)}
         >
           {code.toUpperCase()}
         </button>

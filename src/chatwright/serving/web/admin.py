@@ -20,9 +20,10 @@ from chatwright.serving.web.sessions import shown_person
 from chatwright.serving.web.shapes import Number, as_file, id_of, time_of
 from chatwright.serving.web.shown import chats, plain
 from chatwright.serving.web.shown import people as shown
-from chatwright.serving.web.visitors import LOCAL_NAME, Admin
+from chatwright.serving.web.visitors import Admin
+from chatwright.store.feedback import DAILY_CAPS, TRAINING_CAPS
 from chatwright.store.keys import Key
-from chatwright.store.people import Invite, Person
+from chatwright.store.people import LOCAL_NAME, Invite, Person
 from chatwright.store.usage import Spent, UsageKind
 
 __all__ = ["router"]
@@ -69,13 +70,16 @@ class ChangedSettings(Body):
 
 @router.get("/people", summary="Everybody who has an account", response_model=shown.People)
 def people(web: WebOf, visitor: Admin) -> Any:
-    return {"people": [_person(person) for person in web.store.people.all() if person.name != LOCAL_NAME]}
+    """The account of this machine itself is told of only where somebody else's stands beside it."""
+    found = [] if visitor.is_local else web.store.people.all()
+    return {"people": [_person(person) for person in found]}
 
 
 @router.patch(
     "/people/{person}", summary="Change somebody's role, or disable the account", response_model=shown.FullPerson
 )
 def change_person(person: Number, body: ChangedPerson, web: WebOf, visitor: Admin) -> Any:
+    _require_own(web, person)
     return _person(web.store.people.change(person, role=body.role, disabled=body.disabled))
 
 
@@ -85,8 +89,7 @@ def change_person(person: Number, body: ChangedPerson, web: WebOf, visitor: Admi
     response_model=plain.Nothing,
 )
 def set_password(person: Number, body: Password, web: WebOf, visitor: Admin) -> Any:
-    if web.store.people.get(person).name == LOCAL_NAME:
-        raise ConflictError("the account of this computer itself has no password")
+    _require_own(web, person)
     web.store.people.set_password(person, body.password)
     return {}
 
@@ -150,7 +153,10 @@ def invites(web: WebOf, visitor: Admin) -> Any:
 def invite(body: NewInvite, web: WebOf, visitor: Admin) -> Any:
     """The link is `path` on this server; it works once, and its token is shown only now."""
     if visitor.is_local and body.role != "admin":
-        raise ConflictError("nobody has an account yet, so begin with your own: invite an admin, and open the link")
+        raise ConflictError(
+            "nobody has an account yet, so begin with your own: invite an admin, and open the link",
+            code="begin_with_own_account",
+        )
     made, token = web.store.people.invite(body.role, created_by=visitor.id, hours=body.hours, note=body.note)
     return {"invite": _invite(made), "token": token, "path": f"invite?token={token}"}
 
@@ -196,7 +202,7 @@ def usage(web: WebOf, visitor: Admin, days: int = Query(30, ge=1, le=366)) -> An
 
 @router.get("/settings", summary="Settings that can change while the server runs", response_model=shown.ServerSettings)
 def settings(web: WebOf, visitor: Admin) -> Any:
-    return web.store.settings.all()
+    return _settings(web)
 
 
 @router.patch("/settings", summary="Change settings", response_model=shown.ServerSettings)
@@ -206,7 +212,20 @@ def change_settings(body: ChangedSettings, web: WebOf, visitor: Admin) -> Any:
         if value is None:
             value = {"daily_caps": {}, "training_caps": {}, "guidelines": ""}.get(name)
         web.store.settings.set(name, value)
-    return web.store.settings.all()
+    return _settings(web)
+
+
+def _settings(web: Web) -> dict[str, Any]:
+    """With what holds where a cap is not set."""
+    return {**web.store.settings.all(), "defaults": {"daily_caps": DAILY_CAPS, "training_caps": TRAINING_CAPS}}
+
+
+def _require_own(web: Web, person: int) -> None:
+    """Nobody signs in to the account of this machine itself: a password or a role would only lock others out."""
+    if web.store.people.get(person).name == LOCAL_NAME:
+        raise ConflictError(
+            "the account of this computer itself has neither a password nor another role", code="local_account"
+        )
 
 
 def _person(person: Person) -> dict[str, Any]:

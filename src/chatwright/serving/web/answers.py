@@ -1,7 +1,8 @@
 """Answers in a chat: streamed as they are said, several drafts at once, and stored whether or not anybody still reads.
 
 In: the message to answer, a model, sampling settings.  Out: Server-Sent Events as of OpenAI's chats, with the ids of
-the messages and how the context is filled; each answer is a row from its first moment and complete at its last.
+the messages and how the context is filled; each answer is a row from its first moment and complete at its last. How
+full the context is can be asked without an answer too.
 """
 
 from __future__ import annotations
@@ -9,32 +10,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from chatwright.generation.speaker import Request, Speaker
 from chatwright.serving.answering import Answers, Tally
 from chatwright.serving.asking import sampling_of, seeds_for, stops_of
-from chatwright.serving.errors import ApiError, as_api_error, too_long
+from chatwright.serving.errors import as_api_error
 from chatwright.serving.moderating import check
 from chatwright.serving.schemas import Body, SamplingBody
 from chatwright.serving.service import Asking, AskingOf
 from chatwright.serving.streaming import COMMENT, DONE, EventStream, event
 from chatwright.serving.web.parts import Web, WebOf
+from chatwright.serving.web.prompts import USUAL_TOKENS, Prompt, context_of, prompt_of
 from chatwright.serving.web.shapes import Id, Number, id_of
+from chatwright.serving.web.shown import chats as shown
 from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import Chatter, Visitor
 from chatwright.store.answers import WRITING
 from chatwright.store.answers import Answers as Stored
-from chatwright.store.chats import branch_of
-from chatwright.text.conversation import Conversation, Message, fit, render
+from chatwright.store.chats import Chat, ChatMessage, branch_of
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["chats"])
-USUAL_TOKENS = 256
+PATIENCE, PAUSE_S = 20, 0.05
+"""Who stops an answer asks at once how full the context is: looks at a half stored one, and seconds between two."""
 
 
 class Wishes(Body):
@@ -57,15 +60,6 @@ class NewAnswers(Body):
     model: str = Field(max_length=256)
     sampling: Wishes | None = None
     n: int = Field(1, ge=1, le=4)
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What the model reads, and how its context is filled."""
-
-    conversation: Conversation
-    tokens: tuple[int, ...]
-    facts: dict[str, int]
 
 
 @router.post("/chats/{chat}/answers", summary="Answer a message", response_class=Response, responses=plain.EVENTS)
@@ -170,7 +164,7 @@ def _chunk(body: NewAnswers, number: int, delta: dict[str, str], reason: str | N
 def _requests(asking: Asking, body: NewAnswers, prompt: Prompt, speaker: Speaker, visitor: Visitor) -> list[Request]:
     """What the engine is asked, once per answer."""
     wishes = SamplingBody(model=body.model, **_wishes(body))
-    sampling = sampling_of(wishes, speaker, _wanted(body, speaker), len(prompt.tokens))
+    sampling = sampling_of(wishes, speaker, min(_max_tokens(body), speaker.context), len(prompt.tokens))
     stops = stops_of(wishes.stop, asking.service.settings)
     return [
         Request(tokens=prompt.tokens, sampling=sampling, seed=seed, stop=stops, cache_salt=visitor.caller.salt)
@@ -200,40 +194,38 @@ def _wishes(body: NewAnswers) -> dict[str, Any]:
     return {} if body.sampling is None else body.sampling.model_dump(exclude_none=True)
 
 
-def _wanted(body: NewAnswers, speaker: Speaker) -> int:
-    return min(_wishes(body).get("max_tokens", USUAL_TOKENS), speaker.context)
+def _max_tokens(body: NewAnswers) -> int:
+    return int(_wishes(body).get("max_tokens", USUAL_TOKENS))
 
 
 def _prompt(web: Web, visitor: Visitor, chat_id: int, body: NewAnswers, speaker: Speaker) -> Prompt:
-    """The branch up to the message that is answered, without the oldest turns where it would leave too little room."""
-    if not speaker.is_chat:
-        raise ApiError(
-            f"The model `{body.model}` has no chat template: it continues texts, in the playground.",
-            code="no_chat_template",
-            param="model",
-        )
+    chat, branch = _branch(web, visitor, chat_id, body.parent)
+    return prompt_of(chat, branch, body.model, speaker, _max_tokens(body))
+
+
+# -- how full the context is --
+
+
+@router.get("/chats/{chat}/context", summary="How full a model's context is", response_model=shown.Context)
+async def context(
+    chat: Number,
+    asking: AskingOf,
+    web: WebOf,
+    visitor: Chatter,
+    model: Annotated[str, Query(max_length=256)],
+    tip: Annotated[Id | None, Query()] = None,
+    max_tokens: Annotated[int | None, Query(ge=1)] = None,
+) -> Any:
+    """As the next answer on the branch that ends in `tip` (by default the open one) would find it."""
+    speaker = asking.speaker(model)
+    for _ in range(PATIENCE):
+        found, branch = await asyncio.to_thread(_branch, web, visitor, chat, tip)
+        if not branch or branch[-1].finish_reason != WRITING:
+            break
+        await asyncio.sleep(PAUSE_S)
+    return await asyncio.to_thread(context_of, found, branch, model, speaker, max_tokens)
+
+
+def _branch(web: Web, visitor: Visitor, chat_id: int, tip: int | None) -> tuple[Chat, list[ChatMessage]]:
     chat, tree = web.store.chats.get(visitor.id, chat_id), web.store.chats.messages(visitor.id, chat_id)
-    branch = branch_of(tree, body.parent)
-    if branch[-1].role != "user":
-        raise ApiError("Only a message of the user can be answered.", param="parent")
-    said = [Message(message.role, message.content) for message in branch]
-    system = [Message("system", chat.system)] if chat.system.strip() else []
-    asked = Conversation((*system, *said))
-    # A quarter of the context stays free for the answer, unless fewer tokens are wanted.
-    room = min(_wanted(body, speaker), max(1, speaker.context // 4))
-    cut = fit(asked, speaker.tokenizer, speaker.context - room) or fit(asked, speaker.tokenizer, speaker.context - 1)
-    if cut is None:
-        needed = len(render(Conversation((*system, said[-1])), speaker.tokenizer, answer=True))
-        refusal = too_long(needed, speaker.context, "the last message")
-        refusal.param = "parent"
-        raise refusal
-    tokens = tuple(render(cut, speaker.tokenizer, answer=True).tokens)
-    own = len(speaker.tokenizer.encode(chat.system)) if system else 0
-    facts = {
-        "system": own,
-        "history": len(tokens) - own,
-        "room": speaker.context - len(tokens),
-        "window": speaker.context,
-        "turns_dropped": len(asked.messages) - len(cut.messages),
-    }
-    return Prompt(cut, tokens, facts)
+    return chat, branch_of(tree, tip or chat.tip_id)

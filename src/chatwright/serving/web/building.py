@@ -23,7 +23,7 @@ from chatwright.serving import pages
 from chatwright.serving.app import create_app
 from chatwright.serving.moderating import Moderator
 from chatwright.serving.settings import ServeSettings
-from chatwright.serving.training_usage import enter_training
+from chatwright.serving.training_usage import taken_by
 from chatwright.serving.web import (
     admin,
     answers,
@@ -43,7 +43,7 @@ from chatwright.serving.web.parts import Web
 from chatwright.serving.web.quiet import QuietWorker
 from chatwright.serving.web.shelf import Load, Shelf
 from chatwright.serving.web.supervision import Supervisor
-from chatwright.serving.web.training import prepare
+from chatwright.serving.web.training import is_known, prepare
 from chatwright.serving.web.visitors import nobody_exists, own_pages_only, session_authenticator
 from chatwright.serving.web.watching import RunFolders
 
@@ -93,7 +93,8 @@ def web_app(
             store,
             partial(prepare, store=store, runs=watched),
             every=look_at_jobs_every,
-            over=partial(enter_training, store, price_per_1000=settings.prices.training),
+            took=partial(taken_by, price_per_1000=settings.prices.training),
+            suits=partial(is_known, runs=watched),
         ),
         quiet=QuietWorker(),
     )

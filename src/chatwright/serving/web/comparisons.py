@@ -9,6 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -27,6 +28,7 @@ from chatwright.serving.web.shapes import Number, id_of, time_of
 from chatwright.serving.web.shelf import retire
 from chatwright.serving.web.shown import plain
 from chatwright.serving.web.shown import running as shown
+from chatwright.serving.web.unseen import GIVEN, KNOWN_AS, Asked, prompts_to_compare
 from chatwright.serving.web.visitors import Admin, Chatter
 from chatwright.store.comparisons import Comparison
 from chatwright.text.conversation import Conversation
@@ -43,7 +45,7 @@ class InRun(Body):
 
 
 class NewComparison(Body):
-    """Without prompts: those of the tasks to rank."""
+    """Without prompts: the fairest that there are, of the tasks to rank and of the runs' own tests (`unseen.py`)."""
 
     name: str = Field("", max_length=200)
     model_a: str | InRun
@@ -62,7 +64,8 @@ class Vote(Body):
 @router.post("", summary="Let two models answer the same prompts", response_model=shown.ComparisonForAdmin)
 async def start(body: NewComparison, asking: AskingOf, web: WebOf, visitor: Admin) -> Any:
     """Answers come now, so this takes a while; models of runs are loaded for it and let go of."""
-    prompts = await asyncio.to_thread(_prompts, web, body)
+    asked = await asyncio.to_thread(_prompts, web, body)
+    prompts = [each.prompt for each in asked]
     seed = secrets.randbits(60) if body.seed is None else body.seed
     names, answers = [], []
     async with AsyncExitStack() as stack:
@@ -70,12 +73,15 @@ async def start(body: NewComparison, asking: AskingOf, web: WebOf, visitor: Admi
             name, speaker = await _speaker(asking, web, chosen, stack)
             names.append(name)
             answers.append(await _answers(speaker, prompts, body, seed + number * 2**20))
-    pairs = [
-        (prompt.to_dicts(), a, b) for prompt, a, b in zip(prompts, *answers, strict=True) if a.strip() and b.strip()
-    ]
+    pairs = [(prompt.to_dicts(), a, b) for prompt, a, b in zip(prompts, *answers, strict=True)]
     made = await asyncio.to_thread(
         lambda: web.store.comparisons.start(
-            body.name or f"{names[0]} and {names[1]}", names[0], names[1], pairs, created_by=visitor.id
+            body.name or f"{names[0]} and {names[1]}",
+            names[0],
+            names[1],
+            pairs,
+            created_by=visitor.id,
+            known_as=[each.known_as for each in asked],
         )
     )
     return _shown(web, made, visitor.id, with_models=True)
@@ -144,21 +150,30 @@ async def _speaker(asking: Asking, web: Web, chosen: str | InRun, stack: AsyncEx
         stack.callback(retire, speaker)
         name = f"{chosen.run}/{chosen.stage}"
     if not speaker.is_chat:
-        raise ConflictError(f"{name} continues texts and does not answer; compare models that hold conversations")
+        raise ConflictError(
+            f"{name} continues texts and does not answer; compare models that hold conversations",
+            code="no_chat_template",
+        )
     return name, speaker
 
 
-def _prompts(web: Web, body: NewComparison) -> list[Conversation]:
-    given: Sequence[Any] = body.prompts or []
+def _prompts(web: Web, body: NewComparison) -> list[Asked]:
     if body.prompts is None:
-        tasks = web.store.tasks.all(kind="rank", limit=10_000)
-        given = [task.content["prompt"] for task in tasks]
-        secrets.SystemRandom().shuffle(given)
-    prompts = [Conversation.from_messages(prompt, where="a prompt to compare answers to") for prompt in given]
-    prompts = [prompt for prompt in prompts if prompt.last.role == "user"][: body.count]
-    if not prompts:
-        raise InputError("there is no prompt to compare answers to; give some, or queue tasks to rank")
-    return prompts
+        folders = [_folder(web, chosen) for chosen in (body.model_a, body.model_b)]
+        asked = prompts_to_compare(web.store, web.runs, folders, body.count, secrets.SystemRandom())
+    else:
+        given = [Conversation.from_messages(one, where="a prompt to compare answers to") for one in body.prompts]
+        asked = [Asked(prompt, GIVEN) for prompt in given if prompt.last.role == "user"][: body.count]
+    if not asked:
+        raise InputError(
+            "there is no prompt to compare answers to; give some, or queue tasks to rank", code="no_prompts"
+        )
+    return asked
+
+
+def _folder(web: Web, chosen: str | InRun) -> Path | None:
+    """Where a model lies; None for one that came without a folder."""
+    return web.shelf.folder(chosen) if isinstance(chosen, str) else web.runs.get(chosen.run).stage(chosen.stage).folder
 
 
 async def _answers(speaker: Speaker, prompts: Sequence[Conversation], body: NewComparison, seed: int) -> list[str]:
@@ -190,5 +205,12 @@ def _shown(web: Web, comparison: Comparison, person_id: int, *, with_models: boo
         "created_at": time_of(comparison.created_at),
     }
     if with_models:
-        told |= {"model_a": comparison.model_a, "model_b": comparison.model_b, "votes": len(tally.outcomes)}
+        known = web.store.comparisons.known_as(comparison.id)
+        told |= {
+            "model_a": comparison.model_a,
+            "model_b": comparison.model_b,
+            "votes": len(tally.outcomes),
+            "left_out": comparison.left_out,
+            "prompts": {name: known.get(name, 0) for name in (*KNOWN_AS, GIVEN)},
+        }
     return told

@@ -6,16 +6,16 @@ In: ids, files, answers that `collect` wrote.  Out: rows with where they come fr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from chatwright.errors import ConfigError, InputError
+from chatwright.errors import InputError
+from chatwright.feedback.collected import ANSWERS, RANKINGS, queue_answers, take_simulated
 from chatwright.feedback.exchange import FORMATS, export_lines, read_feedback
-from chatwright.feedback.lessons import tasks_about
 from chatwright.feedback.stored import outliers_in_store
 from chatwright.serving.errors import ApiError
 from chatwright.serving.schemas import Body
@@ -24,17 +24,8 @@ from chatwright.serving.web.shapes import Id, as_file, id_of, time_of
 from chatwright.serving.web.shown import labelling as shown
 from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import Admin
-from chatwright.serving.web.watching import new_lines
 from chatwright.store.feedback import FeedbackRow
-from chatwright.store.tasks import (
-    NewTask,
-    Task,
-    chat_tasks,
-    demonstration_tasks,
-    prompt_tasks,
-    rank_tasks,
-    rating_tasks,
-)
+from chatwright.store.tasks import NewTask, Task, chat_tasks, prompt_tasks
 
 __all__ = ["router"]
 
@@ -83,6 +74,12 @@ class FromRun(Body):
     overlap: int = Field(1, ge=1, le=100)
     gold: bool = False
     limit: int = Field(1000, ge=1, le=100_000)
+
+
+class SimulatedOfRun(Body):
+    run: str
+    stage: str = "collect"
+    limit: int = Field(100_000, ge=1, le=100_000)
 
 
 class FromChats(Body):
@@ -168,8 +165,15 @@ def import_rows(body: Upload, web: WebOf, visitor: Admin) -> Any:
         try:
             rows = read_feedback(path, simulated=body.simulated)
         except InputError as error:
-            raise ApiError(str(error).replace(str(path), body.name), param="content") from None
+            raise ApiError(str(error).replace(str(path), body.name), param="content", code="bad_file") from None
     new, known = web.store.feedback.add_imported(rows)
+    return {"new": new, "known": known}
+
+
+@router.post("/feedback/from_run", summary="Take the rankings of a run's simulated labeler", response_model=plain.Added)
+def simulate(body: SimulatedOfRun, web: WebOf, visitor: Admin) -> Any:
+    """Marked as simulated wherever they go; approved at once, and never added twice."""
+    new, known = take_simulated(web.store, _collected(web, body.run, body.stage, RANKINGS), limit=body.limit)
     return {"new": new, "known": known}
 
 
@@ -209,21 +213,16 @@ def add_briefs(body: Briefs, web: WebOf, visitor: Admin) -> Any:
 
 @router.post("/tasks/from_run", summary="Queue what a collect stage has sampled", response_model=plain.Added)
 def add_from_run(body: FromRun, web: WebOf, visitor: Admin) -> Any:
-    folder = web.runs.get(body.run).stage(body.stage).folder
-    name = "rankings.jsonl" if body.gold else "answers.jsonl"
-    path = folder / name
-    if not path.is_file():
-        raise ConfigError(f"the stage {body.stage} of {body.run} holds no {name}; name a collect stage")
-
-    def made(row: Mapping[str, Any]) -> list[NewTask]:
-        if body.kind == "rank":
-            return rank_tasks([row], overlap=body.overlap, with_gold=body.gold)
-        if body.kind == "rate_answer":
-            return rating_tasks([row], overlap=body.overlap)
-        asked = [(row["prompt"], row.get("facts") or {})]
-        return demonstration_tasks(asked, source=f"{body.run}/{body.stage}", overlap=body.overlap)
-
-    return _added(web, tasks_about(web.store, new_lines(path, 0, body.limit).rows, made))
+    new, known = queue_answers(
+        web.store,
+        _collected(web, body.run, body.stage, RANKINGS if body.gold else ANSWERS),
+        kind=body.kind,
+        overlap=body.overlap,
+        with_gold=body.gold,
+        limit=body.limit,
+        source=f"{body.run}/{body.stage}",
+    )
+    return {"new": new, "known": known}
 
 
 @router.post("/tasks/from_chats", summary="Queue the chats whose owners agree", response_model=plain.Added)
@@ -235,6 +234,25 @@ def add_from_chats(body: FromChats, web: WebOf, visitor: Admin) -> Any:
 @router.post("/tasks/close", summary="Close tasks, or open them again", response_model=plain.Changed)
 def close(body: Closing, web: WebOf, visitor: Admin) -> Any:
     return {"changed": web.store.tasks.set_state(body.ids, closed=body.closed)}
+
+
+def _collected(web: Web, run: str, stage: str, name: str) -> Path:
+    """A file of a collect stage. Raises InputError if the stage is of another kind, or has no such file."""
+    found = web.runs.get(run).stage(stage)
+    if found.kind != "collect":
+        raise InputError(
+            f"the stage {stage} of {run} is a {found.kind} stage; name one that has collected answers",
+            code="not_collected",
+        )
+    path = found.folder / name
+    if path.is_file():
+        return path
+    if name == RANKINGS:
+        raise InputError(
+            f"no simulated labeler has ranked the answers of {stage} of {run}; let people rank them",
+            code="no_simulated_labeler",
+        )
+    raise InputError(f"the stage {stage} of {run} has no answers yet; wait until it is complete", code="no_answers_yet")
 
 
 def _added(web: Web, new: Sequence[NewTask]) -> dict[str, int]:

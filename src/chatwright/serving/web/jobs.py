@@ -14,7 +14,16 @@ from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
 from chatwright.serving.web.shapes import Number, id_of, time_of
 from chatwright.serving.web.shown import running as shown
-from chatwright.serving.web.training import ENOUGH, accuracy_of, advice, find_run, known_feedback, source_of
+from chatwright.serving.web.training import (
+    ENOUGH,
+    accuracy_of,
+    advice,
+    check_there_is_something,
+    find_run,
+    known_feedback,
+    prompts_of_job,
+    source_of,
+)
 from chatwright.serving.web.visitors import Admin
 from chatwright.store.jobs import Job
 
@@ -44,8 +53,7 @@ def training(web: WebOf, visitor: Admin) -> Any:
     sources = [{"run": run.name, **has} for run in runs if (has := source_of(run))["sft"]]
     names = {f"person-{person.id}": person.name for person in web.store.people.all()}
     people = [
-        {"labeler": labeler, "name": names.get(labeler), "rows": rows, "left_out": left_out}
-        for labeler, (rows, left_out) in known.people.items()
+        {"labeler": labeler, "name": names.get(labeler), **vars(given)} for labeler, given in known.people.items()
     ]
     told = {"enough": ENOUGH, "advice": advice(known), "last": last, "sources": sources}
     return {**vars(known), "people": people, **told}
@@ -55,8 +63,11 @@ def training(web: WebOf, visitor: Admin) -> Any:
 def start(body: NewJob, web: WebOf, visitor: Admin) -> Any:
     """reward: a reward model. ppo: with the run's reward model. loop: both, one after the other."""
     web.runs.get(body.run)
+    check_there_is_something(body.kind, web.store, with_simulated=body.with_simulated)
     settings = {"run": body.run, "with_simulated": body.with_simulated, "settings": body.settings}
-    job = web.store.jobs.add(body.kind, settings, requested_by=visitor.id, submission=body.submission)
+    job = web.store.jobs.add(
+        body.kind, settings, requested_by=visitor.id, submission=body.submission, owner=web.supervisor.owner
+    )
     web.supervisor.wake()
     return _job(web, job)
 
@@ -86,6 +97,7 @@ def _job(web: Web, job: Job) -> dict[str, Any]:
         "settings": dict(job.settings),
         "run": None if run is None else run.name,
         "error": job.error,
+        "prompts": prompts_of_job(job.folder),
         "created_at": time_of(job.created_at),
         "started_at": time_of(job.started_at),
         "finished_at": time_of(job.finished_at),

@@ -102,8 +102,9 @@ def undo(web: WebOf, visitor: Labeler) -> Any:
 
 
 @router.get("/guidelines", summary="What makes an answer good", response_model=shown.Guidelines)
-def guidelines(web: WebOf, visitor: Labeler) -> Any:
-    return {"markdown": web.store.settings.get("guidelines") or usual_guidelines()}
+def guidelines(web: WebOf, visitor: Labeler, language: Literal["en", "de"] = "en") -> Any:
+    """Those that an admin wrote, as they are; else the usual ones in this language."""
+    return {"markdown": web.store.settings.get("guidelines") or usual_guidelines(language)}
 
 
 @router.get("/progress", summary="How far the tasks are", response_model=shown.LabelProgress)
@@ -152,9 +153,10 @@ def agreement(
 
 
 @cache
-def usual_guidelines() -> str:
+def usual_guidelines(language: str = "en") -> str:
     """The guidelines as they are until an admin writes others."""
-    return resources.files("chatwright.serving.web").joinpath("guidelines.md").read_text(encoding="utf-8")
+    name = "guidelines.md" if language == "en" else f"guidelines.{language}.md"
+    return resources.files("chatwright.serving.web").joinpath(name).read_text(encoding="utf-8")
 
 
 def _mine(web: Web, person_id: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Work that may take seconds and must not hold up answers: one thread, one core, at a low priority.
+"""Work that may take seconds and must not hold up answers: one thread, one core, at a lower priority.
 
 In: functions.  Out: their results, awaited in the event loop; too many at once are refused.
 """
@@ -18,7 +18,9 @@ from chatwright.generation.speaker import Busy
 __all__ = ["QuietWorker"]
 
 Result = TypeVar("Result")
-NICENESS = 10
+STEPS_BACK = 10
+"""By how much nicer than the server; the nicest there is has 19."""
+LAST = 19
 MOST_WAITING = 32
 
 
@@ -52,4 +54,5 @@ def _step_back() -> None:
     torch.set_num_threads(1)
     if hasattr(os, "setpriority"):
         with contextlib.suppress(OSError):  # a system that knows no priorities of single threads loses nothing else
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            own = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, own, min(LAST, os.getpriority(os.PRIO_PROCESS, own) + STEPS_BACK))

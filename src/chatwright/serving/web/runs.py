@@ -15,10 +15,12 @@ from pydantic import Field
 
 from chatwright.errors import ArtefactError, InputError
 from chatwright.evaluation.run_files import StageRecord
+from chatwright.feedback.collected import RANKINGS
 from chatwright.folders import model_folder
 from chatwright.serving.errors import ApiError, not_found
 from chatwright.serving.schemas import Body
 from chatwright.serving.web.parts import Web, WebOf
+from chatwright.serving.web.refusals import declines
 from chatwright.serving.web.shapes import id_of, time_of
 from chatwright.serving.web.shown import plain
 from chatwright.serving.web.shown import running as shown
@@ -47,7 +49,10 @@ def runs(web: WebOf, visitor: Labeler) -> Any:
 
 @router.get("/runs/models/days", summary="Each served model by day", response_model=shown.ModelDays)
 def days(web: WebOf, visitor: Labeler, days: int = Query(30, ge=1, le=366)) -> Any:
-    """Requests and tokens of everybody; thumbs, scores and refusals of answers in chats."""
+    """Requests and tokens of everybody; thumbs, scores and refusals of answers in chats.
+
+    A refusal is an answer that a moderator held back, or that opens like one ("I would rather not help with that").
+    """
     since = datetime.now(UTC) - timedelta(days=days - 1)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -60,9 +65,9 @@ def days(web: WebOf, visitor: Labeler, days: int = Query(30, ge=1, le=366)) -> A
         own |= {"requests": spent.requests, "tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
     for thumbs in web.store.feedback.thumbs(since=since):
         row(thumbs.day, thumbs.model).update(up=thumbs.up, down=thumbs.down)
-    for answer in web.store.answers.since(since):
+    for answer in web.store.answers.since(since, declines):
         own = row(answer.created_at.date(), answer.model)
-        own["refusals"] += answer.finish_reason == "content_filter"
+        own["refusals"] += answer.declined or answer.finish_reason == "content_filter"
         if answer.score is not None:
             own["scores"].append(answer.score)
     for own in rows.values():
@@ -164,7 +169,15 @@ def _summary(web: Web, run: RunFolder) -> dict[str, Any]:
         "state": run.state,
         "started_at": min((found for stage in stages if (found := _started(stage))), default=None),
         "finished_at": _finished(run),
-        "stages": [{"name": stage.name, "kind": stage.kind, "complete": stage.complete} for stage in stages],
+        "stages": [
+            {
+                "name": stage.name,
+                "kind": stage.kind,
+                "complete": stage.complete,
+                "has_rankings": stage.kind == "collect" and (stage.folder / RANKINGS).is_file(),
+            }
+            for stage in stages
+        ],
         "served": [stage.name for stage in stages if _served_as(web, stage)],
     }
 

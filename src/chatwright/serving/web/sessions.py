@@ -6,7 +6,7 @@ In: names, passwords, tokens of links.  Out: a session in a cookie that no scrip
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -21,7 +21,6 @@ from chatwright.serving.web.shown import people as shown
 from chatwright.serving.web.shown import plain
 from chatwright.serving.web.visitors import (
     COOKIE,
-    LOCAL_NAME,
     Anybody,
     Chatter,
     Visitor,
@@ -42,11 +41,11 @@ class Login(Body):
 
 class Joining(Login):
     token: str = Field(max_length=200)
-    language: str = "en"
+    language: Literal["en", "de"] = "en"
 
 
 class Own(Body):
-    language: str | None = None
+    language: Literal["en", "de"] | None = None
     preferences: dict[str, Any] | None = None
 
 
@@ -143,8 +142,6 @@ def _access(web: Web) -> str:
 
 
 def _joined(web: Web, body: Joining, request: Request, response: Response) -> Any:
-    if " ".join(body.name.split()).casefold() == LOCAL_NAME:
-        raise ApiError("This name is taken; choose another.", status=409, code="conflict", param="name")
     web.store.people.join(body.token, body.name, body.password, language=body.language)
     return _signed_in(web, request, response, body.name, body.password)
 

@@ -62,7 +62,7 @@ class Shelf(Mapping[str, Speaker]):
     def speaker_of(self, folder: Path) -> Speaker:
         """A speaker of a folder beside those that are served; the caller closes it."""
         if self._load is None:
-            raise ConflictError("this server was started without a way to load further models")
+            raise ConflictError("this server was started without a way to load further models", code="no_loading")
         return self._load(folder)[0]
 
     def put(self, name: str, folder: Path) -> None:
@@ -71,9 +71,9 @@ class Shelf(Mapping[str, Speaker]):
         Raises NotFoundError for a name that is not served, ArtefactError for a folder without a model.
         """
         if name not in self._speakers:
-            raise NotFoundError(f"no model is served as {name!r}")
+            raise NotFoundError(f"no model is served as {name!r}", code="model_not_found")
         if self._load is None:
-            raise ConflictError("this server was started without a way to load further models")
+            raise ConflictError("this server was started without a way to load further models", code="no_loading")
         with self._changing:
             speaker, card = self._load(folder)
             before, self._speakers[name] = self._speakers[name], speaker

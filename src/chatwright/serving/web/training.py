@@ -13,25 +13,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatwright.disk import write_atomically
+from chatwright.disk import json_or_nothing, to_json, write_atomically
 from chatwright.errors import ConflictError, InputError
 from chatwright.evaluation.run_files import StageRecord
 from chatwright.feedback.caps import caps_of, within
+from chatwright.feedback.lessons import prompts_in
 from chatwright.feedback.rankings import pairs
 from chatwright.feedback.stored import RANKED_KINDS, ranking_of
+from chatwright.serving.web.holding_back import held_back_from
 from chatwright.serving.web.watching import RunFolder, RunFolders
 from chatwright.store.jobs import Job
+from chatwright.text.parts import in_part
 
 if TYPE_CHECKING:
     from chatwright.store import Store
+    from chatwright.text.conversation import Conversation
 
-__all__ = ["ENOUGH", "KINDS", "Known", "advice", "known_feedback", "prepare", "source_of"]
+__all__ = [
+    "ENOUGH",
+    "KINDS",
+    "Known",
+    "advice",
+    "check_there_is_something",
+    "is_known",
+    "known_feedback",
+    "prepare",
+    "prompts_of_job",
+    "source_of",
+]
 
 KINDS = ("reward", "ppo", "loop")
 ENOUGH = 2000
 """Comparisons from which on a reward model is usually worth training on."""
 KEPT = ("learning_rate", "batch", "optimizer", "context", "precision", "lora", "weights", "checkpointing")
-PPO_KEPT = (*KEPT, "iterations", "minibatches", "kl_coefficient", "max_tokens", "temperature", "kl_target", "patience")
+PPO_KEPT = (
+    *KEPT,
+    *("iterations", "minibatches", "kl_coefficient", "max_tokens", "temperature"),
+    *("kl_target", "kl_stop", "evaluate_every", "patience"),
+)
+OWN_PROMPTS = ("ppo.prompts", "ppo.validation_prompts")
+"""Settings with which somebody chooses the prompts: then none of them is held back here."""
+TOLD = "job.json"
+"""In a job's folder: what was decided for it, for the pages."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """The rankings of one labeler."""
+
+    rows: int
+    """Those that count."""
+    left_out: int
+    """Those beyond the caps per person."""
+    simulated: bool
+    """None of them is a person's."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +75,8 @@ class Known:
 
     comparisons: int
     """Pairs of answers that somebody put in order."""
+    simulated_comparisons: int
+    """Of these, those of rankings by a simulated labeler."""
     rankings: int
     simulated: int
     """Of the rankings, those by a simulated labeler."""
@@ -47,25 +84,31 @@ class Known:
     waiting: int
     left_out: int
     """Rankings beyond the caps per person."""
-    people: Mapping[str, tuple[int, int]]
-    """Labeler: rankings that count, and those that are left out."""
+    people: Mapping[str, Contribution]
+    """By labeler."""
 
 
-def known_feedback(store: Store) -> Known:
-    usable = [row for row in store.feedback.rows(kinds=RANKED_KINDS) if ranking_of(row) is not None]
+def known_feedback(store: Store, *, with_simulated: bool = True) -> Known:
+    rows = store.feedback.rows(kinds=RANKED_KINDS, simulated=None if with_simulated else False)
+    usable = [row for row in rows if ranking_of(row) is not None]
     kept = within(usable, caps_of(store))
     ranked = [(row, ranking) for row in kept.rows if (ranking := ranking_of(row)) is not None]
     given = Counter(row.labeler for row in kept.rows)
+    persons = {row.labeler for row in usable if not row.simulated}
     written = store.feedback.rows(kinds=("demonstration", "chat_rating"))
     counts = store.feedback.counts()
     return Known(
         comparisons=sum(len(pairs(ranking)) for _, ranking in ranked),
+        simulated_comparisons=sum(len(pairs(ranking)) for row, ranking in ranked if row.simulated),
         rankings=len(ranked),
         simulated=sum(row.simulated for row, _ in ranked),
         demonstrations=sum(row.kind == "demonstration" or bool(row.content.get("good")) for row in written),
         waiting=sum(own.get("waiting", 0) for own in counts.values()),
         left_out=sum(kept.left_out.values()),
-        people={name: (given[name], kept.left_out.get(name, 0)) for name in sorted({*given, *kept.left_out})},
+        people={
+            name: Contribution(given[name], kept.left_out.get(name, 0), name not in persons)
+            for name in sorted({*given, *kept.left_out})
+        },
     )
 
 
@@ -83,6 +126,18 @@ def advice(known: Known) -> str:
     return f"There are {known.comparisons:,} comparisons, usually enough to begin with.{made_up}"
 
 
+def check_there_is_something(kind: str, store: Store, *, with_simulated: bool) -> None:
+    """Raise ConflictError if a job of this kind would find no comparison to learn from; PPO alone needs none."""
+    if kind == "ppo" or known_feedback(store, with_simulated=with_simulated).comparisons:
+        return
+    others = " by people" if not with_simulated and known_feedback(store).comparisons else ""
+    raise ConflictError(
+        f"there is no comparison{others} to learn from yet; rank answers, approve those that wait, or let a simulated "
+        "labeler fill in",
+        code="no_comparisons",
+    )
+
+
 def source_of(run: RunFolder) -> dict[str, bool]:
     """Which parts for training a run holds."""
     return {"sft": _last(run, "sft") is not None, "reward": _last(run, "reward") is not None}
@@ -91,17 +146,22 @@ def source_of(run: RunFolder) -> dict[str, bool]:
 def prepare(job: Job, *, store: Store, runs: RunFolders) -> tuple[Path, Sequence[str]]:
     """Write a job's recipe into its folder; the folder, and the arguments of `chatwright`.
 
-    Raises InputError if the store holds nothing to train on, ConflictError if the run lacks a stage that is needed.
+    Raises ConflictError if the store holds nothing to train on, or if the run lacks a stage that is needed.
     """
-    if job.kind != "ppo" and not known_feedback(store).comparisons:
-        raise InputError("there is no comparison to learn from yet; rank answers, or approve those that wait")
+    with_simulated = bool(job.settings.get("with_simulated", True))
+    check_there_is_something(job.kind, store, with_simulated=with_simulated)
     run = runs.get(str(job.settings["run"]))
+    settings = dict(job.settings.get("settings") or {})
     tables = _tables(job.kind, run)
+    told: dict[str, Any] = {}
+    if "ppo" in tables and not any(name in settings for name in OWN_PROMPTS):
+        told["prompts"] = _divide(tables["ppo"], prompts_in(store, with_simulated=with_simulated))
     folder = run.folder.parent / f"{run.folder.name}-{job.kind}-{job.id}"
     folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "job.toml"
-    write_atomically(recipe, _toml(folder.name, bool(job.settings.get("with_simulated", True)), tables))
-    chosen = [f"--set={name}={_value(value)}" for name, value in dict(job.settings.get("settings") or {}).items()]
+    write_atomically(folder / TOLD, to_json(told))
+    write_atomically(recipe, _toml(folder.name, with_simulated, tables))
+    chosen = [f"--set={name}={_value(value)}" for name, value in settings.items()]
     return folder, ["run", recipe.as_posix(), "--out", folder.as_posix(), *chosen]
 
 
@@ -121,10 +181,33 @@ def _tables(kind: str, run: RunFolder) -> dict[str, dict[str, Any]]:
     return tables
 
 
+def _divide(ppo: dict[str, Any], prompts: Sequence[Conversation]) -> dict[str, int]:
+    """Hold some prompts back to be watched, if there are enough; how many are practised on, and how many watched."""
+    cut = held_back_from(prompts)
+    watched = 0 if cut is None else sum(in_part(prompt, (cut, 1.0)) for prompt in prompts)
+    if cut is not None:
+        ppo["prompts"] = {"path": "store", "part": [0.0, cut]}
+        ppo["validation_prompts"] = {"path": "store", "part": [cut, 1.0]}
+    return {"training": len(prompts) - watched, "validation": watched}
+
+
+def prompts_of_job(folder: str) -> dict[str, int] | None:
+    """How many prompts PPO practises on, and how many it is watched with; None if that was not decided here."""
+    found = json_or_nothing(Path(folder) / TOLD).get("prompts") if folder else None
+    return found if isinstance(found, dict) else None
+
+
+def is_known(job: Job, *, runs: RunFolders) -> bool:
+    """Whether the run that a job begins with is watched here."""
+    return any(run.name == job.settings.get("run") for run in runs.all())
+
+
 def _needed(run: RunFolder, kind: str) -> StageRecord:
     found = _last(run, kind)
     if found is None:
-        raise ConflictError(f"the run {run.name} has no complete {kind} stage to begin with; choose another run")
+        raise ConflictError(
+            f"the run {run.name} has no complete {kind} stage to begin with; choose another run", code="no_stage"
+        )
     return found
 
 
@@ -177,6 +260,7 @@ def accuracy_of(run: RunFolder) -> dict[str, Any] | None:
         "accuracy": summary["accuracy"],
         "interval": [summary.get("accuracy_low"), summary.get("accuracy_high")],
         "comparisons": summary.get("comparisons"),
+        "simulated": summary.get("simulated_comparisons"),
     }
 
 

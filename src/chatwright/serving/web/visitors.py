@@ -15,18 +15,16 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 
-from chatwright.errors import ConflictError
 from chatwright.serving.errors import ApiError
 from chatwright.serving.security import Authenticator, Caller
 from chatwright.serving.web.parts import Web, web_of
-from chatwright.store.people import Person, Role
+from chatwright.store.people import LOCAL_NAME, Person, Role
 
 if TYPE_CHECKING:
     from chatwright.store import Store
 
 __all__ = [
     "COOKIE",
-    "LOCAL_NAME",
     "Anybody",
     "Admin",
     "Chatter",
@@ -40,8 +38,6 @@ __all__ = [
 ]
 
 COOKIE = "chatwright-session"
-LOCAL_NAME = "this computer"
-"""The account without a password that keeps what is said here before anybody has one of their own."""
 RANKS: dict[Role, int] = {"chatter": 0, "labeler": 1, "admin": 2}
 
 
@@ -89,18 +85,7 @@ def session_authenticator(store: Store) -> Authenticator:
 
 def nobody_exists(store: Store) -> bool:
     """Whether there is no account but the one of this machine itself."""
-    return all(person.name == LOCAL_NAME and person.role != "admin" for person in store.people.all())
-
-
-def local_person(store: Store) -> Person:
-    """The account of this machine, made when it is first needed."""
-    found = next((person for person in store.people.all() if person.name == LOCAL_NAME), None)
-    if found is not None:
-        return found
-    try:
-        return store.people.add(LOCAL_NAME, None, role="labeler")
-    except ConflictError:  # another request made it at the same moment
-        return next(person for person in store.people.all() if person.name == LOCAL_NAME)
+    return all(person.name == LOCAL_NAME for person in store.people.all())
 
 
 def find_visitor(request: Request, web: Web) -> Visitor | None:
@@ -108,9 +93,8 @@ def find_visitor(request: Request, web: Web) -> Visitor | None:
     caller: Caller = request.scope["state"]["caller"]
     if caller.key is None and caller.person_id is not None:
         return Visitor(web.store.people.get(caller.person_id))
-    if not web.settings.needs_key and nobody_exists(web.store):
-        return Visitor(local_person(web.store), is_local=True)
-    return None
+    local = None if web.settings.needs_key else web.store.people.local()
+    return None if local is None else Visitor(local, is_local=True)
 
 
 def _needs(role: Role) -> Callable[[Request], Visitor]:

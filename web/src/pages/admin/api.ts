@@ -1,5 +1,6 @@
 // People, keys, usage, feedback and the queue: what the admin routes take and give.
 import { type Answer, call, fetched, type Given } from "../../http";
+import type { Language } from "../../preferences";
 
 export type Person = Answer<"get", "/api/v1/admin/people">["people"][number];
 export type Invite = Answer<"get", "/api/v1/admin/invites">["invites"][number];
@@ -73,7 +74,8 @@ export const office = {
 
   settings: () => call("get", "/api/v1/admin/settings"),
   changeSettings: (body: Given<"patch", "/api/v1/admin/settings">) => call("patch", "/api/v1/admin/settings", { body }),
-  guidelines: async () => (await call("get", "/api/v1/label/guidelines")).markdown,
+  guidelines: async (language: Language) =>
+    (await call("get", "/api/v1/label/guidelines", { query: { language } })).markdown,
 
   feedback: async (kind: FeedbackKind | "", state: State | "all", after = "0") => {
     const query = { limit: 50, state, after: Number(after), ...(kind && { kind }) };
@@ -98,6 +100,10 @@ export const office = {
     call("post", "/api/v1/admin/tasks/prompts", { body: { briefs, each } }),
   queueRun: (body: Given<"post", "/api/v1/admin/tasks/from_run">) =>
     call("post", "/api/v1/admin/tasks/from_run", { body }),
+  queueChats: (body: Given<"post", "/api/v1/admin/tasks/from_chats">) =>
+    call("post", "/api/v1/admin/tasks/from_chats", { body }),
+  takeSimulated: (body: Given<"post", "/api/v1/admin/feedback/from_run">) =>
+    call("post", "/api/v1/admin/feedback/from_run", { body }),
   progress: () => call("get", "/api/v1/label/progress"),
   runs: async () => (await call("get", "/api/v1/runs")).runs,
 

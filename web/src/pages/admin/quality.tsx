@@ -81,6 +81,7 @@ function Labelers({ labelers, odd }: { labelers: Labeler[]; odd: ReadonlySet<str
             <tr key={one.labeler}>
               <th scope="row">
                 <bdi>{one.name ?? (one.labeler || teach("from_import"))}</bdi> {one.is_me && <span class="badge good">{say("you")}</span>}{" "}
+                {one.simulated && <span class="badge">{teach("simulated")}</span>}{" "}
                 {odd.has(one.labeler) && <span class="badge bad">{teach("worthALook")}</span>}
               </th>
               <td class="amount">{number(one.judgements)}</td>

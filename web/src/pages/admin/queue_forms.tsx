@@ -1,4 +1,6 @@
-// Two ways to fill the queue: answers that a run has sampled, and prompts that people shall write.
+// Ways to fill the queue: answers that a run has sampled, chats, and prompts that people shall write. And the one that
+// asks nobody: what a run's simulated labeler has ranked, marked as such.
+import { useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
 import { notify } from "../../parts/notices";
 import { categoryName } from "../label/words";
@@ -7,38 +9,51 @@ import { teach } from "./teaching_words";
 import { useWork } from "./working";
 
 export function QueueForms({ onAdded }: { onAdded: () => void }) {
-  const added = (result: Added) => {
-    notify(teach("added", { count: result.new, known: result.known }));
-    onAdded();
-  };
   return (
     <div class="pair">
-      <FromRun onAdded={added} />
-      <ForPrompts onAdded={added} />
+      <FromRun onAdded={onAdded} />
+      <FromChats onAdded={onAdded} />
+      <ForPrompts onAdded={onAdded} />
     </div>
   );
 }
 
-function FromRun({ onAdded }: { onAdded: (result: Added) => void }) {
+function tell(result: Added): void {
+  notify(teach("added", { count: result.new, known: result.known }));
+}
+
+/** What can be done with the answers of a run; the last asks nobody. */
+const FROM_RUN = ["rank", "rate_answer", "demonstration", "simulated"] as const;
+type FromRunAs = (typeof FROM_RUN)[number];
+const FROM_CHATS = ["rate_chat", "demonstration"] as const;
+
+function FromRun({ onAdded }: { onAdded: () => void }) {
   const found = useLoaded(() => office.runs(), []);
   const [isBusy, work] = useWork();
+  const [at, setAt] = useState(0);
+  const [wanted, setWanted] = useState<FromRunAs>("rank");
   const collected = (found.value ?? []).flatMap((run) =>
-    run.stages.filter((stage) => stage.kind === "collect" && stage.complete).map((stage) => ({ run: run.name, stage: stage.name })),
+    run.stages
+      .filter((stage) => stage.kind === "collect" && stage.complete)
+      .map((stage) => ({ run: run.name, stage: stage.name, isRanked: stage.has_rankings })),
   );
+  const chosen = collected[at] ?? collected[0];
+  const kinds = FROM_RUN.filter((one) => one !== "simulated" || chosen?.isRanked);
+  const kind = kinds.includes(wanted) ? wanted : "rank";
   const submit = (form: HTMLFormElement) =>
     work(async () => {
+      if (!chosen) return;
+      const { run, stage } = chosen;
       const fields = new FormData(form);
-      const from = collected[Number(fields.get("from"))];
-      if (!from) return;
-      onAdded(
-        await office.queueRun({
-          ...from,
-          as: fields.get("as") === "demonstration" ? "demonstration" : "rank",
-          overlap: Number(fields.get("overlap")),
-          gold: fields.get("gold") === "on",
-          limit: Number(fields.get("limit")),
-        }),
-      );
+      const limit = Number(fields.get("limit"));
+      if (kind === "simulated") {
+        const taken = await office.takeSimulated({ run, stage, limit });
+        notify(teach("simulatedAdded", { count: taken.new, known: taken.known }));
+      } else {
+        const gold = kind === "rank" && fields.get("gold") === "on";
+        tell(await office.queueRun({ run, stage, as: kind, overlap: Number(fields.get("overlap")), gold, limit }));
+      }
+      onAdded();
     });
   return (
     <section class="card box" aria-label={teach("fromRun")}>
@@ -56,10 +71,10 @@ function FromRun({ onAdded }: { onAdded: (result: Added) => void }) {
         <div class="form-line">
           <label>
             <span>{teach("collected")}</span>
-            <select name="from" disabled={!collected.length}>
+            <select disabled={!collected.length} value={String(at)} onChange={(event) => setAt(Number(event.currentTarget.value))}>
               {!found.value && <option>…</option>}
-              {collected.map(({ run, stage }, at) => (
-                <option key={`${run}/${stage}`} value={at}>
+              {collected.map(({ run, stage }, place) => (
+                <option key={`${run}/${stage}`} value={String(place)}>
                   {run} / {stage}
                 </option>
               ))}
@@ -67,9 +82,12 @@ function FromRun({ onAdded }: { onAdded: (result: Added) => void }) {
           </label>
           <label>
             <span>{teach("toDo")}</span>
-            <select name="as">
-              <option value="rank">{teach("task_rank")}</option>
-              <option value="demonstration">{teach("task_demonstration")}</option>
+            <select value={kind} onChange={(event) => setWanted(event.currentTarget.value as FromRunAs)}>
+              {kinds.map((one) => (
+                <option key={one} value={one}>
+                  {teach(one === "simulated" ? "simulate" : `task_${one}`)}
+                </option>
+              ))}
             </select>
           </label>
         </div>
@@ -78,17 +96,60 @@ function FromRun({ onAdded }: { onAdded: (result: Added) => void }) {
             <span>{teach("howMany")}</span>
             <input name="limit" type="number" min={1} max={100000} defaultValue="200" required />
           </label>
-          <label>
-            <span>{teach("overlap")}</span>
-            <input name="overlap" type="number" min={1} max={100} defaultValue="1" required />
-          </label>
+          {kind !== "simulated" && <Overlap />}
         </div>
-        <label class="check">
-          <input type="checkbox" name="gold" />
-          <span class="plain-text">{teach("withGold")}</span>
-        </label>
+        {kind === "simulated" && <p class="note">{teach("simulateMore")}</p>}
+        {kind === "rank" && chosen?.isRanked && (
+          <label class="check">
+            <input type="checkbox" name="gold" />
+            <span class="plain-text">{teach("withGold")}</span>
+          </label>
+        )}
         <div class="row">
           <button type="submit" class="primary" disabled={isBusy || !collected.length}>
+            {teach(kind === "simulated" ? "simulateNow" : "queueThem")}
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+function FromChats({ onAdded }: { onAdded: () => void }) {
+  const [isBusy, work] = useWork();
+  const submit = (form: HTMLFormElement) =>
+    work(async () => {
+      const fields = new FormData(form);
+      const kind = FROM_CHATS.find((one) => one === fields.get("as")) ?? "rate_chat";
+      tell(await office.queueChats({ as: kind, overlap: Number(fields.get("overlap")) }));
+      onAdded();
+    });
+  return (
+    <section class="card box" aria-label={teach("fromChats")}>
+      <h2>{teach("fromChats")}</h2>
+      <p class="hint">{teach("fromChatsMore")}</p>
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit(event.currentTarget);
+        }}
+      >
+        <div class="form-line">
+          <label>
+            <span>{teach("toDo")}</span>
+            <select name="as">
+              {FROM_CHATS.map((one) => (
+                <option key={one} value={one}>
+                  {teach(`task_${one}`)}
+                </option>
+              ))}
+            </select>
+          </label>
+          <Overlap />
+        </div>
+        <div class="row">
+          <button type="submit" class="primary" disabled={isBusy}>
             {teach("queueThem")}
           </button>
         </div>
@@ -97,7 +158,16 @@ function FromRun({ onAdded }: { onAdded: (result: Added) => void }) {
   );
 }
 
-function ForPrompts({ onAdded }: { onAdded: (result: Added) => void }) {
+function Overlap() {
+  return (
+    <label>
+      <span>{teach("overlap")}</span>
+      <input name="overlap" type="number" min={1} max={100} defaultValue="1" required />
+    </label>
+  );
+}
+
+function ForPrompts({ onAdded }: { onAdded: () => void }) {
   const found = useLoaded(() => office.progress(), []);
   const [isBusy, work] = useWork();
   const coverage = found.value?.coverage ?? {};
@@ -105,8 +175,9 @@ function ForPrompts({ onAdded }: { onAdded: (result: Added) => void }) {
     work(async () => {
       const fields = new FormData(form);
       const brief = String(fields.get("brief")).trim();
-      onAdded(await office.askForPrompts({ [String(fields.get("category"))]: brief }, Number(fields.get("each"))));
+      tell(await office.askForPrompts({ [String(fields.get("category"))]: brief }, Number(fields.get("each"))));
       form.reset();
+      onAdded();
     });
   return (
     <section class="card box" aria-label={teach("forPrompts")}>

@@ -4,6 +4,7 @@ import type { Role } from "../../api";
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
 import { notify } from "../../parts/notices";
+import { language } from "../../preferences";
 import { office, type Settings } from "./api";
 import { type CapField, capFields, capsOf, ROLES } from "./caps";
 import { sure } from "./confirm";
@@ -14,9 +15,9 @@ import "../../parts/markdown.css";
 
 export function SettingsForm() {
   const found = useLoaded(async () => {
-    const [settings, guidelines] = await Promise.all([office.settings(), office.guidelines()]);
+    const [settings, guidelines] = await Promise.all([office.settings(), office.guidelines(language.value)]);
     return { settings, guidelines };
-  }, []);
+  }, [language.value]);
   if (found.failure) return <p class="failure">{found.failure}</p>;
   if (!found.value) return <p class="hint">{say("loading")}</p>;
   const { settings, guidelines } = found.value;
@@ -121,6 +122,11 @@ function Retention({ settings, onSaved }: Props) {
   );
 }
 
+/** What an empty field means: the server's own cap, or none. */
+function usually(cap: number | undefined): string {
+  return cap === undefined ? say("serverDefaultNone") : say("serverDefault", { cap });
+}
+
 function Caps({ what, settings, onSaved }: Props & { what: "daily_caps" | "training_caps" }) {
   const [fields, setFields] = useState(capFields(settings[what]));
   const [isBusy, work] = useWork();
@@ -152,7 +158,7 @@ function Caps({ what, settings, onSaved }: Props & { what: "daily_caps" | "train
                 step={1}
                 value={fields[role].number}
                 disabled={fields[role].isUnlimited}
-                placeholder={fields[role].isUnlimited ? say("noLimit") : say("serverDefault")}
+                placeholder={fields[role].isUnlimited ? say("noLimit") : usually(settings.defaults[what][role])}
                 onInput={(event) => set(role, { number: event.currentTarget.value })}
               />
             </label>

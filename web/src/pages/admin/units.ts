@@ -5,10 +5,17 @@ import type { Metric } from "./sums";
 
 /** Energy is in watt-hours, time in seconds; cost has the unit of `serve --price-use`. */
 export function shownAmount(value: number, metric: Metric): string {
-  if (metric === "energy") return value >= 1000 ? `${number(value / 1000, 2)} kWh` : `${number(value, value < 10 ? 1 : 0)} Wh`;
+  if (metric === "energy") return energy(value);
   if (metric === "seconds") return duration(value);
   if (metric === "cost") return number(value, 2);
   return number(value);
+}
+
+/** A request takes joules, a day watt-hours, a training kilowatt-hours. */
+function energy(wattHours: number): string {
+  const joules = wattHours * 3600;
+  if (joules < 3600) return `${number(joules, joules > 0 && joules < 100 ? 1 : 0)} J`;
+  return wattHours >= 1000 ? `${number(wattHours / 1000, 2)} kWh` : `${number(wattHours, wattHours < 10 ? 1 : 0)} Wh`;
 }
 
 export function duration(seconds: number): string {

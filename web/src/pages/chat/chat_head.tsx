@@ -1,9 +1,9 @@
 // Above the conversation: title, rating, sharing and export, and the switches of the two side panels.
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Icon } from "../../parts/icons";
 import { report } from "../../parts/notices";
-import { SharingDialog } from "./sharing";
-import { chat, messages, model, type OpenChat, rateChat } from "./state";
+import { LearningNote, SharingDialog } from "./sharing";
+import { chat, messages, model, type OpenChat, rateChat, running } from "./state";
 import { say } from "./words";
 
 interface Props {
@@ -14,6 +14,11 @@ interface Props {
 }
 
 export function ChatHead({ isHistoryOpen, isPanelOpen, onHistory, onPanel }: Props) {
+  const [ratedIn, setRatedIn] = useState<string | null>(null);
+  const isWriting = running.value !== null;
+  useLayoutEffect(() => {
+    if (isWriting) setRatedIn(null); // the person went on
+  }, [isWriting]);
   return (
     <header class="chat-head">
       <button
@@ -27,7 +32,9 @@ export function ChatHead({ isHistoryOpen, isPanelOpen, onHistory, onPanel }: Pro
         <Icon name="history" />
       </button>
       <h1>{chat.value?.title || say("newChat")}</h1>
-      {chat.value && messages.value.length > 1 && <ChatActions chat={chat.value} />}
+      {chat.value && messages.value.length > 1 && (
+        <ChatActions chat={chat.value} onRated={() => setRatedIn(chat.value?.id ?? null)} />
+      )}
       <button
         type="button"
         class="plain small chat-model"
@@ -38,15 +45,23 @@ export function ChatHead({ isHistoryOpen, isPanelOpen, onHistory, onPanel }: Pro
         <span>{model.value?.id ?? say("settings")}</span>
         <Icon name="sliders" />
       </button>
+      {chat.value?.rating && chat.value.id === ratedIn && (
+        <div class="rated">
+          <LearningNote judged="rating" />
+          <button type="button" class="quiet small square" aria-label={say("close")} onClick={() => setRatedIn(null)}>
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
     </header>
   );
 }
 
-function ChatActions({ chat }: { chat: OpenChat }) {
+function ChatActions({ chat, onRated }: { chat: OpenChat; onRated: () => void }) {
   const [isOpen, setOpen] = useState(false);
   const { rating } = chat;
   const state = chat.shared || chat.consent ? "isShared" : "isPrivate";
-  const rate = (value: "good" | "bad") => rateChat(rating === value ? null : value).catch(report);
+  const rate = (value: "good" | "bad") => rateChat(rating === value ? null : value).then(onRated).catch(report);
   return (
     <div class="chat-actions">
       <div class="rate" role="group" aria-label={say("rateChat")} title={say("rateChat")}>

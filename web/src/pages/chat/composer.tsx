@@ -3,9 +3,8 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../../parts/icons";
 import { Meter } from "./meter";
 import { model, running, sendMessage, stop } from "./state";
+import { MOST_DRAFTS } from "./tree";
 import { say } from "./words";
-
-const MOST_DRAFTS = 4;
 
 interface Props {
   text: string;
@@ -15,12 +14,18 @@ interface Props {
   onCount: (count: number) => void;
 }
 
+const TEXT = "composer-text";
+
+/** Go on writing. Not on a touch screen, which would open its keyboard over half the page. */
+export function toComposer(): void {
+  if (matchMedia("(hover: hover)").matches) document.getElementById(TEXT)?.focus({ preventScroll: true });
+}
+
 export function Composer({ text, onText, count, onCount }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => grow(area.current), [text]);
   useLayoutEffect(() => {
-    // Touch screens would open their keyboard over half the page.
-    if (matchMedia("(hover: hover)").matches) area.current?.focus();
+    toComposer();
     const onKey = (event: KeyboardEvent) => {
       if (event.key === "Escape" && running.value && !document.querySelector("dialog[open]")) stop();
     };
@@ -28,6 +33,10 @@ export function Composer({ text, onText, count, onCount }: Props) {
     return () => removeEventListener("keydown", onKey);
   }, []);
   const isBusy = running.value !== null;
+  const onStop = () => {
+    stop();
+    toComposer(); // the button goes away
+  };
   const send = async () => {
     const trimmed = text.trim();
     if (!trimmed || isBusy || !model.value) return;
@@ -45,6 +54,7 @@ export function Composer({ text, onText, count, onCount }: Props) {
       <div class="composer-box card">
         <textarea
           ref={area}
+          id={TEXT}
           rows={1}
           aria-label={say("message")}
           aria-description={say("keys")}
@@ -62,7 +72,7 @@ export function Composer({ text, onText, count, onCount }: Props) {
         <div class="composer-tools">
           <DraftCount count={count} onCount={onCount} />
           {isBusy ? (
-            <button type="button" class="primary square round" aria-label={say("stop")} title={say("stop")} onClick={stop}>
+            <button type="button" class="primary square round" aria-label={say("stop")} title={say("stop")} onClick={onStop}>
               <Icon name="stop" filled />
             </button>
           ) : (

@@ -1,12 +1,14 @@
 // Two to four answers side by side. The reward model's scores stay hidden until the person has chosen.
 import { computed } from "@preact/signals";
-import { useLayoutEffect } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Message } from "../../api";
 import { Icon } from "../../parts/icons";
 import { Markdown } from "../../parts/markdown";
 import { number } from "../../words";
+import { toComposer } from "./composer";
 import { Ending } from "./message";
-import { chooseDraft, drafts, type Drafts, messages, running } from "./state";
+import { LearningNote } from "./sharing";
+import { chooseDraft, closeDrafts, drafts, type Drafts, messages, running } from "./state";
 import { letter, say } from "./words";
 import "./drafts.css";
 
@@ -16,24 +18,37 @@ const shown = computed(() => {
 });
 
 export function DraftBoard({ board }: { board: Drafts }) {
+  const ref = useRef<HTMLElement>(null);
   const isWriting = running.value !== null;
   const canChoose = !isWriting && !board.chosen;
   useLayoutEffect(() => {
     if (!canChoose) return;
+    ref.current?.scrollIntoView({ block: "end" });
+    if (!isOccupied()) ref.current?.querySelector("article")?.focus({ preventScroll: true });
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, select, dialog")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || target.closest(`${TYPED}, dialog`)) return;
       const id = board.ids[Number(event.key) - 1];
       if (id) void chooseDraft(id);
+      else if (event.key.length === 1 && event.key !== " ") toComposer(); // whoever just writes on is not held up
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [board, canChoose]);
+  useLayoutEffect(() => {
+    if (board.chosen && !isOccupied()) toComposer();
+  }, [board.chosen]);
   return (
-    <section class="drafts" aria-label={say("drafts")}>
-      <p class="drafts-lead" role="status">
-        {isWriting ? say("chooseWait") : board.chosen ? verdict(board) : say("chooseLead")}
-      </p>
+    <section class="drafts" aria-label={say("drafts")} ref={ref}>
+      <div class="drafts-lead">
+        <p role="status">{isWriting ? say("chooseWait") : board.chosen ? verdict(board) : say("chooseLead")}</p>
+        {!isWriting && <LearningNote judged="choice" />}
+        {!isWriting && (
+          <button type="button" class="quiet small" onClick={closeDrafts}>
+            {say(board.chosen ? "close" : "chooseLater")}
+          </button>
+        )}
+      </div>
       <div class="drafts-cards" data-count={board.ids.length}>
         {shown.value.map((message, place) => (
           <DraftCard key={message.id} message={message} place={place} board={board} canChoose={canChoose} />
@@ -41,6 +56,15 @@ export function DraftBoard({ board }: { board: Drafts }) {
       </div>
     </section>
   );
+}
+
+const TYPED = "input:not([type=checkbox]), textarea, select";
+
+/** Somebody is writing, or busy elsewhere than with the answers. */
+function isOccupied(): boolean {
+  const active = document.activeElement as HTMLElement | null;
+  if (active instanceof HTMLTextAreaElement && active.closest(".composer")) return active.value !== "";
+  return !!active?.closest(`${TYPED}, dialog, aside`);
 }
 
 interface CardProps {
@@ -54,12 +78,16 @@ function DraftCard({ message, place, board, canChoose }: CardProps) {
   const isChosen = board.chosen === message.id;
   const score = board.scores?.[message.id];
   return (
-    <article class={isChosen ? "draft card chosen" : "draft card"} aria-label={say("draft", { letter: letter(place) })}>
+    <article
+      class={isChosen ? "draft card chosen" : "draft card"}
+      aria-label={say("draft", { letter: letter(place) })}
+      tabIndex={-1}
+    >
       <header>
         <strong>{say("draft", { letter: letter(place) })}</strong>
         {score !== undefined && <span class="score numbers">{say("score", { score: number(score, 2) })}</span>}
       </header>
-      <div class="draft-text">
+      <div class="draft-text" tabIndex={0}>
         <Markdown text={message.content} copy={say("copy")} copied={say("copied")} />
         <Ending reason={message.finish_reason} />
       </div>

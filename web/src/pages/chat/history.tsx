@@ -6,6 +6,7 @@ import { Icon } from "../../parts/icons";
 import { report } from "../../parts/notices";
 import { addressOf, go } from "../../router";
 import { chats, deleteChat, hasMore, isLoaded, loadChats, loadMore, renameChat, search } from "./history_state";
+import { toComposer } from "./composer";
 import { chat, closeChat } from "./state";
 import { say } from "./words";
 import "./history.css";
@@ -34,6 +35,7 @@ export function History({ onPicked }: { onPicked: () => void }) {
             closeChat();
             go("chat");
             onPicked();
+            toComposer();
           }}
         >
           <Icon name="plus" />

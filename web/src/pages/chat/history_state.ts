@@ -19,7 +19,9 @@ export async function loadChats(): Promise<void> {
 }
 
 export async function loadMore(): Promise<void> {
+  const ticket = asked;
   const found = await api.chats(search.value.trim(), chats.value.length);
+  if (ticket !== asked) return; // the list is another one by now
   chats.value = [...chats.value, ...found.chats];
   hasMore.value = found.more;
 }

@@ -7,9 +7,10 @@ import { Icon } from "../../parts/icons";
 import { Markdown } from "../../parts/markdown";
 import { report } from "../../parts/notices";
 import { go } from "../../router";
+import { toComposer } from "./composer";
 import { FeedbackForm } from "./feedback";
-import { answer, chat, editMessage, giveFeedback, messages, running, showVersion } from "./state";
-import { versionsOf } from "./tree";
+import { answer, chat, compareVersions, editMessage, giveFeedback, messages, path, running, showVersion } from "./state";
+import { draftsOf, versionsOf } from "./tree";
 import { say } from "./words";
 
 export function Turn({ message }: { message: Message }) {
@@ -188,7 +189,26 @@ function Versions({ message }: { message: Message }) {
         disabled={isBusy || place === all.length - 1}
         onClick={() => step(1)}
       />
+      <Compare message={message} />
     </span>
+  );
+}
+
+/** Under the newest answer only: the board stands in the place of all that follows. */
+function Compare({ message }: { message: Message }) {
+  const count = draftsOf(messages.value, message).length;
+  if (!count || path.value.at(-1)?.id !== message.id) return null;
+  return (
+    <button
+      type="button"
+      class="quiet small compare"
+      title={say("compareMore", { count })}
+      disabled={running.value !== null}
+      onClick={() => compareVersions(message)}
+    >
+      <Icon name="drafts" />
+      {say("compare")}
+    </button>
   );
 }
 
@@ -197,6 +217,7 @@ function Editor({ message, onDone }: { message: Message; onDone: () => void }) {
     event.preventDefault();
     const text = String(new FormData(event.currentTarget as HTMLFormElement).get("text")).trim();
     onDone();
+    toComposer();
     if (text && text !== message.content) void editMessage(message, text);
   };
   return (

@@ -1,6 +1,6 @@
 // How full the context is: system prompt, chat so far, room for the answer, and what had to be left out.
 import { number } from "../../words";
-import { facts } from "./state";
+import { facts } from "./context";
 import { say } from "./words";
 
 export function Meter() {
@@ -21,6 +21,7 @@ export function Meter() {
       <p class="meter-words hint numbers">
         <span>{say("contextOf", { used: number(used), window: number(window) })}</span>
         {left > 0 && <span class="meter-dropped">{left === 1 ? say("droppedOne") : say("dropped", { count: left })}</span>}
+        {room < 1 && <span class="meter-dropped">{say("noRoom")}</span>}
         <span class="meter-detail">{words}</span>
       </p>
     </div>

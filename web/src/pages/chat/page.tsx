@@ -1,5 +1,5 @@
 // The chat page: history at the left, the conversation, settings at the right. On a phone both sides are drawers.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Dialog } from "../../parts/dialog";
 import { report } from "../../parts/notices";
 import { useWidth } from "../../parts/width";
@@ -11,7 +11,7 @@ import { DraftBoard } from "./drafts";
 import { History } from "./history";
 import { Turn } from "./message";
 import { SettingsPanel } from "./settings_panel";
-import { answer, chat, closeChat, drafts, model, openChat, path, running, sendMessage } from "./state";
+import { answer, chat, closeChat, drafts, model, openChat, path, picks, running, sendMessage, stopOpening } from "./state";
 import { say } from "./words";
 import "./chat.css";
 import "../../parts/markdown.css";
@@ -26,7 +26,7 @@ export default function ChatPage() {
   const [count, setCount] = useState(1);
   const id = place.value.query.get("id");
   useLayoutEffect(() => setHistory(isWide), [isWide]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!id) {
       if (chat.value) closeChat();
       return;
@@ -35,6 +35,7 @@ export default function ChatPage() {
       report(error);
       go("chat", {}, true);
     });
+    return stopOpening;
   }, [id]);
   const closeDrawer = () => {
     if (!isWide) setHistory(false);
@@ -85,22 +86,24 @@ function Thread({ onTry }: { onTry: (text: string) => void }) {
   const last = turns.at(-1);
   return (
     <div class="thread" ref={scroller} tabIndex={0} role="log" aria-live="off" aria-label={say("thread")}>
-      {!turns.length && !id() && <Greeting onTry={onTry} />}
-      <div class="thread-turns">
-        {shown.map((message) => (
-          <Turn key={message.id} message={message} />
-        ))}
-        {last?.role === "user" && !running.value && (
-          <div class="unanswered">
-            <p class="hint">{say("unanswered")}</p>
-            <button type="button" class="plain small" onClick={() => void answer(last.id, 1)}>
-              {say("answerAgain")}
-            </button>
-          </div>
-        )}
-        {last?.role === "user" && running.value && <WaitingDots />}
+      <div class="thread-content">
+        {!turns.length && !id() && <Greeting onTry={onTry} />}
+        <div class="thread-turns">
+          {shown.map((message) => (
+            <Turn key={message.id} message={message} />
+          ))}
+          {last?.role === "user" && !running.value && (
+            <div class="unanswered">
+              <p class="hint">{say("unanswered")}</p>
+              <button type="button" class="plain small" onClick={() => void answer(last.id, 1)}>
+                {say("answerAgain")}
+              </button>
+            </div>
+          )}
+          {last?.role === "user" && running.value && <WaitingDots />}
+        </div>
+        {board && boardAt >= 0 && <DraftBoard board={board} />}
       </div>
-      {board && boardAt >= 0 && <DraftBoard board={board} />}
     </div>
   );
 }
@@ -131,17 +134,25 @@ function useFollow() {
     const observer = new ResizeObserver(() => {
       if (isFollowing.current) element.scrollTop = element.scrollHeight;
     });
+    observer.observe(element); // a notice, or a long message that is being written, makes it lower
     for (const child of element.children) observer.observe(child);
     return () => {
       element.removeEventListener("scroll", onScroll);
       observer.disconnect();
     };
   }, []);
-  const count = path.value.length;
-  useLayoutEffect(() => {
+  const toEnd = () => {
     isFollowing.current = true;
     if (ref.current) ref.current.scrollTop = ref.current.scrollHeight;
-  }, [count, drafts.value?.ids.length]);
+  };
+  const begun = running.value?.controller;
+  useLayoutEffect(() => {
+    if (!running.value && !drafts.value) isFollowing.current = false; // who walks through versions stays where they are
+  }, [picks.value]);
+  useLayoutEffect(toEnd, [chat.value?.id]);
+  useLayoutEffect(() => {
+    if (begun) toEnd();
+  }, [begun]);
   return ref;
 }
 

@@ -4,8 +4,10 @@ import { addressOf } from "../../api";
 import { Dialog } from "../../parts/dialog";
 import { Icon } from "../../parts/icons";
 import { report } from "../../parts/notices";
-import { changeSharing, type OpenChat } from "./state";
+import { changeSharing, chat, type OpenChat } from "./state";
 import { say } from "./words";
+
+type Shared = "shared" | "consent";
 
 export function SharingDialog({ chat, onClose }: { chat: OpenChat; onClose: () => void }) {
   const fileOf = (format: "markdown" | "json") =>
@@ -32,14 +34,7 @@ export function SharingDialog({ chat, onClose }: { chat: OpenChat; onClose: () =
   );
 }
 
-function Switch({ what, isOn }: { what: "shared" | "consent"; isOn: boolean }) {
-  const [isBusy, setBusy] = useState(false);
-  const toggle = () => {
-    setBusy(true);
-    changeSharing({ [what]: !isOn })
-      .catch(report)
-      .finally(() => setBusy(false));
-  };
+function Switch({ what, isOn }: { what: Shared; isOn: boolean }) {
   return (
     <label class="switch-row">
       <span class="switch-text">
@@ -48,18 +43,50 @@ function Switch({ what, isOn }: { what: "shared" | "consent"; isOn: boolean }) {
           {say(`${what}More`)}
         </span>
       </span>
-      <input
-        type="checkbox"
-        role="switch"
-        aria-label={say(`${what}Name`)}
-        aria-describedby={`${what}-more`}
-        checked={isOn}
-        disabled={isBusy}
-        onClick={(event) => {
-          event.preventDefault(); // it turns when the server has agreed
-          toggle();
-        }}
-      />
+      <Toggle what={what} isOn={isOn} more={`${what}-more`} />
     </label>
+  );
+}
+
+/** Where something is judged: whether anything is learned from that, and the switch which decides it. */
+export function LearningNote({ judged }: { judged: "choice" | "rating" }) {
+  const isOn = chat.value?.consent ?? false;
+  const more = `${judged}-consent-more`;
+  return (
+    <p class="learning-note">
+      <span role="status">{say(isOn ? `${judged}Teaches` : `${judged}Private`)}</span>
+      <label title={say("consentMore")}>
+        <Toggle what="consent" isOn={isOn} more={more} />
+        {say("consentName")}
+      </label>
+      <span class="hint" id={more} hidden={isOn}>
+        {say("consentShort")}
+      </span>
+    </p>
+  );
+}
+
+/** `more`: the id of what describes it. */
+function Toggle({ what, isOn, more }: { what: Shared; isOn: boolean; more: string }) {
+  const [isBusy, setBusy] = useState(false);
+  const toggle = () => {
+    setBusy(true);
+    changeSharing({ [what]: !isOn })
+      .catch(report)
+      .finally(() => setBusy(false));
+  };
+  return (
+    <input
+      type="checkbox"
+      role="switch"
+      aria-label={say(`${what}Name`)}
+      aria-describedby={more}
+      checked={isOn}
+      disabled={isBusy}
+      onClick={(event) => {
+        event.preventDefault(); // it turns when the server has agreed
+        toggle();
+      }}
+    />
   );
 }

@@ -1,14 +1,15 @@
 // The open chat: what is on screen and what the person's actions do to it. Components only read these signals.
 import { computed, signal } from "@preact/signals";
-import { api, type Chat, type ContextFacts, type Feedback, isAbort, type Message, type Sampling } from "../../api";
+import { api, type Chat, type Feedback, isAbort, type Message, type Sampling } from "../../api";
 import { announce, report } from "../../parts/notices";
 import { DEFAULT_SAMPLING } from "../../parts/sampling_fields";
 import { recall, remember } from "../../preferences";
 import { go } from "../../router";
 import { chatModels } from "../../session";
+import { countContext, tellContext } from "./context";
 import { loadChats } from "./history_state";
 import { newSentences, spoken } from "./sentences";
-import { pathOf, pick, picksTo, type Picks } from "./tree";
+import { draftsOf, pathOf, pick, picksTo, type Picks } from "./tree";
 
 const SETTINGS_KEY = "chatwright.chat";
 const FLUSH_MS = 66; // about 15 repaints a second: faster is not readable, and formatting costs time
@@ -34,7 +35,6 @@ export const picks = signal<Picks>({});
 export const system = signal("");
 export const running = signal<{ ids: string[]; controller: AbortController } | null>(null);
 export const drafts = signal<Drafts | null>(null);
-export const facts = signal<ContextFacts | null>(null);
 
 export const path = computed(() => pathOf(messages.value, picks.value));
 /** The model in use: the chosen one while it is served, else the last: of a run's base, sft and ppo the most trained. */
@@ -46,89 +46,107 @@ export const model = computed(() => {
 export function changeSettings(change: Partial<Settings>): void {
   settings.value = { ...settings.value, ...change };
   remember(SETTINGS_KEY, settings.value);
+  recount();
+}
+
+/** After whatever changes what the model will read next. While it writes, the answer itself tells. */
+function recount(): void {
+  const served = model.value;
+  if (!served || running.value) return;
+  countContext({
+    chat: chat.value?.id ?? null,
+    tip: path.value.at(-1)?.id ?? null,
+    system: system.value,
+    model: served.id,
+    max_tokens: settings.value.sampling.max_tokens,
+  });
+}
+
+let opening = 0;
+
+/** A chat that is still on its way is not wanted any more. */
+export function stopOpening(): void {
+  opening += 1;
 }
 
 export function closeChat(): void {
+  stopOpening();
   running.value?.controller.abort();
   chat.value = null;
   messages.value = [];
   picks.value = {};
   system.value = "";
   drafts.value = null;
-  facts.value = null;
+  tellContext(null);
 }
 
 export async function openChat(id: string): Promise<void> {
   if (chat.value?.id === id) return;
   closeChat();
-  const { messages: found, ...rest } = await api.chat(id);
+  const ticket = opening;
+  const whole = await api.chat(id).catch((error: unknown) => {
+    if (ticket === opening) throw error;
+  });
+  if (!whole || ticket !== opening) return; // another was opened meanwhile, or a new one begun
+  const { messages: found, ...rest } = whole;
   chat.value = rest;
   messages.value = found;
   picks.value = picksTo(found, rest.tip);
   system.value = rest.system ?? "";
   if (rest.model && chatModels.value.some((one) => one.id === rest.model)) changeSettings({ model: rest.model });
-  await countContext();
-}
-
-/** Before an answer tells exactly, the tokenizer says how full the context is. */
-async function countContext(): Promise<void> {
-  const served = model.value;
-  if (!served || !path.value.length) return;
-  try {
-    const rows = path.value.map(({ role, content }) => ({ role, content }));
-    const last = rows.at(-1)?.role === "assistant" ? rows.pop() : undefined; // what is counted ends with a question
-    const messages = system.value ? [{ role: "system", content: system.value }, ...rows] : rows;
-    const count = (text: string | undefined) => (text ? api.countTokens(served.id, { prompt: text }) : { count: 0 });
-    const [own, asked, answered] = await Promise.all([
-      count(system.value),
-      api.countTokens(served.id, { messages }),
-      count(last?.content),
-    ]);
-    const window = asked.max_model_len;
-    const history = asked.count - own.count + answered.count;
-    const room = Math.max(0, Math.min(settings.value.sampling.max_tokens, window - own.count - history));
-    facts.value = { system: own.count, history, room, window, turns_dropped: 0 };
-  } catch (error) {
-    console.warn("The context could not be counted; the meter appears with the next answer.", error);
-  }
+  recount();
 }
 
 async function ensureChat(text: string): Promise<string> {
   if (chat.value) return chat.value.id;
   const title = text.replace(/\s+/g, " ").trim().slice(0, TITLE_LENGTH);
+  const ticket = opening;
   const { messages: _none, ...rest } = await api.createChat({
     title,
     system: system.value,
     model: model.value?.id ?? "",
   });
+  if (ticket !== opening) return rest.id;
   chat.value = rest;
   go("chat", { id: rest.id }, true);
   return rest.id;
 }
 
+let isSending = false;
+
+/** False: nothing was sent. Whoever goes to another chat meanwhile is not followed there. */
 export async function sendMessage(text: string, count: number): Promise<boolean> {
+  if (isSending) return false;
+  isSending = true;
   drafts.value = null;
   try {
     const id = await ensureChat(text);
+    if (chat.value?.id !== id) return false;
     const parent = path.value.at(-1)?.id ?? null;
     const message = await api.addMessage(id, { parent, role: "user", content: text });
+    if (chat.value?.id !== id) return true;
     show(message);
     void answer(message.id, count);
     return true;
   } catch (error) {
     report(error);
     return false;
+  } finally {
+    isSending = false;
   }
 }
 
 /** A new version of a turn. A person's turn is answered again; an assistant's stands as written. */
 export async function editMessage(old: Message, text: string): Promise<void> {
-  if (!chat.value) return;
+  const id = chat.value?.id;
+  if (!id) return;
   drafts.value = null;
   try {
-    const message = await api.addMessage(chat.value.id, { parent: old.parent, role: old.role, content: text });
+    const message = await api.addMessage(id, { parent: old.parent, role: old.role, content: text });
+    if (chat.value?.id !== id) return;
     show(message);
     if (old.role === "user") await answer(message.id, 1);
+    else recount();
   } catch (error) {
     report(error);
   }
@@ -146,7 +164,7 @@ export async function answer(parent: string, count: number): Promise<void> {
     const request = { parent, model: served.id, sampling: settings.value.sampling, n: count };
     for await (const chunk of api.answers(id, request, controller.signal)) {
       if (chunk.message_ids) stream.begin(chunk.message_ids, controller);
-      if (chunk.context) facts.value = chunk.context;
+      if (chunk.context) tellContext(chunk.context);
       for (const choice of chunk.choices) stream.add(choice.index, choice.delta?.content ?? "", choice.finish_reason);
     }
   } catch (error) {
@@ -154,7 +172,10 @@ export async function answer(parent: string, count: number): Promise<void> {
     else report(error);
   } finally {
     stream.end();
-    if (running.value?.controller === controller) running.value = null;
+    if (running.value?.controller === controller) {
+      running.value = null;
+      if (chat.value?.id === id) recount();
+    }
     loadChats().catch(report);
   }
 }
@@ -240,6 +261,17 @@ export function showVersion(message: Message): void {
   picks.value = pick(picks.value, message);
   drafts.value = null;
   keepTip();
+  recount();
+}
+
+/** All answers to the same question side by side, to choose from now or once more. */
+export function compareVersions(message: Message): void {
+  const ids = draftsOf(messages.value, message).map((one) => one.id);
+  if (message.parent !== null && ids.length) drafts.value = { parent: message.parent, ids, chosen: null, scores: null };
+}
+
+export function closeDrafts(): void {
+  drafts.value = null;
 }
 
 /** The server remembers which branch was open last. */
@@ -248,18 +280,26 @@ function keepTip(): void {
   if (chat.value && tip) api.changeChat(chat.value.id, { tip }).catch(report);
 }
 
+let isChoosing = false;
+
 export async function chooseDraft(chosen: string): Promise<void> {
   const board = drafts.value;
   const message = messages.value.find((one) => one.id === chosen);
-  if (!chat.value || !board || !message || board.chosen) return;
+  if (!chat.value || !board || !message || board.chosen || isChoosing) return;
+  isChoosing = true;
   try {
     await api.choose(chat.value.id, { parent: board.parent, chosen, shown: board.ids });
+    if (drafts.value !== board) return;
     picks.value = pick(picks.value, message);
     keepTip();
-    drafts.value = { ...board, chosen };
-    drafts.value = { ...board, chosen, scores: await scoresOf(board.ids) };
+    recount();
+    const unscored = (drafts.value = { ...board, chosen });
+    const scores = await scoresOf(board.ids);
+    if (drafts.value === unscored) drafts.value = { ...unscored, scores };
   } catch (error) {
     report(error);
+  } finally {
+    isChoosing = false;
   }
 }
 
@@ -283,15 +323,18 @@ export async function giveFeedback(message: Message, feedback: Feedback): Promis
 }
 
 export async function rateChat(rating: "good" | "bad" | null): Promise<void> {
-  if (!chat.value) return;
-  await api.rateChat(chat.value.id, rating);
-  chat.value = { ...chat.value, rating };
+  const id = chat.value?.id;
+  if (!id) return;
+  await api.rateChat(id, rating);
+  if (chat.value?.id === id) chat.value = { ...chat.value, rating };
 }
 
 /** Who else may read the chat or learn from it. What was judged in it follows, as it does on the server. */
 export async function changeSharing(change: Partial<Pick<Chat, "shared" | "consent">>): Promise<void> {
-  if (!chat.value) return;
-  await api.changeChat(chat.value.id, change);
+  const id = chat.value?.id;
+  if (!id) return;
+  await api.changeChat(id, change);
+  if (chat.value?.id !== id) return;
   chat.value = { ...chat.value, ...change };
   const { consent } = change;
   if (consent === undefined) return;
@@ -303,5 +346,7 @@ export async function changeSharing(change: Partial<Pick<Chat, "shared" | "conse
 /** The system prompt belongs to the chat: an open one is changed on the server as well. */
 export async function changeSystem(text: string): Promise<void> {
   system.value = text;
-  if (chat.value) await api.changeChat(chat.value.id, { system: text });
+  const id = chat.value?.id;
+  if (id) await api.changeChat(id, { system: text });
+  if (chat.value?.id === id) recount();
 }

@@ -56,3 +56,12 @@ export function picksTo(messages: readonly Link[], tip: string | null): Picks {
   }
   return picks;
 }
+
+export const MOST_DRAFTS = 4;
+
+/** The answers to one question that can be judged against each other: all by models, 2 to 4 of them; else none. */
+export function draftsOf<T extends Link & Pick<Message, "role" | "finish_reason">>(messages: readonly T[], message: T): T[] {
+  const { all } = versionsOf(messages, message);
+  const written = all.filter((one) => one.role === "assistant" && one.finish_reason !== "edited");
+  return written.length >= 2 && written.length <= MOST_DRAFTS ? written : [];
+}

@@ -1,10 +1,10 @@
 // Attention of one layer and head: as lines between tokens or as a matrix, and the chosen token's weights in words.
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useDrawing, useInnerWidth, useRepaint } from "../../parts/canvas";
 import { percent } from "../../words";
 import { drawLines, drawMatrix } from "./drawing";
 import { HeadChoice, LayerChoice } from "./heads_bar";
-import { largest, matrixOf, rowOf } from "./maths";
+import { largest, matrixOf, rowOf, scrolledTo } from "./maths";
 import { head, layer, opened, selected, weights } from "./state";
 import { named } from "./token_name";
 import { say } from "./words";
@@ -65,8 +65,14 @@ function Lines({ matrix }: { matrix: Float32Array }) {
     [matrix, length, width, chosen, repaint],
   );
   const tokens = text?.tokens ?? [];
+  const box = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    // Hovering scrolls nothing: only what is chosen comes into view.
+    const frame = box.current;
+    if (frame) frame.scrollTop = scrolledTo(selected.value * ROW, ROW, frame.scrollTop, frame.clientHeight);
+  }, [selected.value, text?.id]);
   return (
-    <div class="lines-box" tabIndex={0} role="group" aria-label={say("linesLabel")}>
+    <div ref={box} class="lines-box" tabIndex={0} role="group" aria-label={say("linesLabel")}>
       <div class="attention-lines" onMouseLeave={() => setHovered(null)}>
         <ol class="lines-from">
           {tokens.map((token, at) => (

@@ -112,3 +112,9 @@ export function moved(bounds: Bounds, shareX: number, shareY: number): Bounds {
   const dy = (bounds.high - bounds.low) * shareY;
   return { left: bounds.left + dx, right: bounds.right + dx, low: bounds.low + dy, high: bounds.high + dy };
 }
+
+/** Where a box must be scrolled to so that a row is seen, with as little movement as may be. All in pixels. */
+export function scrolledTo(row: number, height: number, scrolled: number, box: number): number {
+  if (row < scrolled) return row;
+  return row + height > scrolled + box ? row + height - box : scrolled;
+}

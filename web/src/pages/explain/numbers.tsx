@@ -92,7 +92,9 @@ function Table({ look, rows }: { look: Look; rows: number[] }) {
         <thead>
           <tr>
             <th scope="col">{say("keyOf")}</th>
-            <th scope="col">k</th>
+            <th scope="col" class="of-key">
+              k
+            </th>
             <th scope="col" class="amount">
               q · k
             </th>
@@ -114,7 +116,7 @@ function Table({ look, rows }: { look: Look; rows: number[] }) {
                 <th scope="row">
                   <code>{token ? named(token) : place}</code>
                 </th>
-                <td>
+                <td class="of-key">
                   <Stripe values={look.keys[place] ?? []} />
                 </td>
                 <td class="amount">{number(look.dot[place] ?? 0, 2)}</td>

@@ -1,8 +1,10 @@
 // Which tokens speak for the next one: by leaving each out, or by the gradient.
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { useLoaded } from "../../parts/loaded";
+import { walk } from "../../parts/roving";
 import { number } from "../../words";
 import { inside } from "./api";
+import { largest } from "./maths";
 import { opened, reading, selected } from "./state";
 import { named } from "./token_name";
 import { say } from "./words";
@@ -26,7 +28,6 @@ export function Sources() {
   );
   const value = found.value;
   const isFitting = value && value.scores.length === text?.length;
-  const most = Math.max(1e-9, ...(value?.scores.map(Math.abs) ?? []));
   return (
     <>
       <p class="lead">{say(method === "occlusion" ? "occlusionLead" : "gradientLead")}</p>
@@ -56,29 +57,63 @@ export function Sources() {
       {isFitting && (
         <section class="card box" aria-label={say("sources")} aria-live="polite" aria-busy={found.isBusy}>
           <p class="hint">{say("sourcesFor", { text: named(value.target), logp: number(value.logp, 2) })}</p>
-          <p class="coloured">
-            {text.tokens.map((token, at) => {
-              const score = value.scores[at] ?? 0;
-              const share = Math.round((Math.abs(score) / most) * 42);
-              const colour = score < 0 ? "var(--danger)" : "var(--accent)";
-              return (
-                <span
-                  key={at}
-                  class={at > place ? "unseen" : ""}
-                  title={number(score, 3)}
-                  style={{ background: `color-mix(in srgb, ${colour} ${at > place ? 0 : share}%, transparent)` }}
-                >
-                  {named(token)}
-                  <span class="for-readers">{` ${number(score, 2)}; `}</span>
-                </span>
-              );
-            })}
-          </p>
+          <Weighed key={`${text.id} ${place}`} scores={value.scores} place={place} />
           <p class="source-key hint">
             <span class="key-more">{say("speaksFor")}</span>
             <span class="key-less">{say("speaksAgainst")}</span>
           </p>
         </section>
+      )}
+    </>
+  );
+}
+
+/** Each token in the colour of its number, and one of them in words: the one pointed at, else the weightiest. */
+function Weighed({ scores, place }: { scores: number[]; place: number }) {
+  const [at, setAt] = useState<number | null>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const tokens = opened.value?.tokens ?? [];
+  const weights = scores.map((score, own) => (own > place ? 0 : Math.abs(score)));
+  const shown = at ?? largest(weights, 1)[0] ?? 0;
+  const most = Math.max(1e-9, ...weights);
+  const told = tokens[shown];
+  return (
+    <>
+      <div
+        ref={box}
+        class="coloured"
+        role="group"
+        aria-label={say("weighed")}
+        onKeyDown={(event) => walk(event, box.current, "[role=button]")}
+      >
+        {tokens.map((token, own) => {
+          const score = scores[own] ?? 0;
+          const share = Math.round(((weights[own] ?? 0) / most) * 42);
+          const colour = score < 0 ? "var(--danger)" : "var(--accent)";
+          const background = `color-mix(in srgb, ${colour} ${share}%, transparent)`;
+          return own > place ? (
+            <span key={own} class="unseen">
+              {named(token)}
+            </span>
+          ) : (
+            <span
+              key={own}
+              class={own === shown ? "shown" : ""}
+              role="button"
+              tabIndex={own === shown ? 0 : -1}
+              aria-label={say("weighs", { text: named(token), score: number(score, 3) })}
+              style={{ background }}
+              onMouseEnter={() => setAt(own)}
+              onFocus={() => setAt(own)}
+              onClick={() => setAt(own)}
+            >
+              {named(token)}
+            </span>
+          );
+        })}
+      </div>
+      {told && (
+        <p class="weighs numbers">{say("weighs", { text: named(told), score: number(scores[shown] ?? 0, 3) })}</p>
       )}
     </>
   );

@@ -1,5 +1,6 @@
 // Labelling and blind comparisons: what the label and comparison routes take and give.
 import { type Answer, call, type Given } from "../../http";
+import type { Language } from "../../preferences";
 
 type Handed = NonNullable<Answer<"post", "/api/v1/label/next">["task"]>;
 /** A task with what was done of it before: the server keeps a draft without reading it. */
@@ -32,13 +33,14 @@ const of = (task: string): { path: { task: string } } => ({ path: { task } });
 
 export const labelling = {
   next: async (kinds: Kind[]) => (await call("post", "/api/v1/label/next", { body: { kinds } })).task as Task | null,
-  saveDraft: (task: string, draft: Draft) =>
-    call("post", "/api/v1/label/{task}/draft", { ...of(task), body: { draft: { ...draft } } }),
+  saveDraft: (task: string, draft: Draft, signal: AbortSignal) =>
+    call("post", "/api/v1/label/{task}/draft", { ...of(task), body: { draft: { ...draft } }, signal }),
   submit: (task: string, judgement: Judgement) =>
     call("post", "/api/v1/label/{task}/submit", { ...of(task), body: judgement }),
   skip: (task: string, reason: string) => call("post", "/api/v1/label/{task}/skip", { ...of(task), body: { reason } }),
   undo: async () => (await call("post", "/api/v1/label/undo")).task as Task | null,
-  guidelines: async () => (await call("get", "/api/v1/label/guidelines")).markdown,
+  guidelines: async (language: Language) =>
+    (await call("get", "/api/v1/label/guidelines", { query: { language } })).markdown,
   progress: () => call("get", "/api/v1/label/progress"),
   agreement: (kind: AgreementKind) => call("get", "/api/v1/label/agreement", { query: { kind } }),
   comparisons: async () => (await call("get", "/api/v1/comparisons")).comparisons,

@@ -2,6 +2,7 @@
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
 import { useWidth } from "../../parts/width";
+import { language } from "../../preferences";
 import { number } from "../../words";
 import { labelling } from "./api";
 import { discard, parcels, trouble } from "./outbox";
@@ -74,7 +75,7 @@ export function ProgressBox() {
 
 export function Guidelines() {
   const isWide = useWidth("(min-width: 60.01rem)");
-  const found = useLoaded(() => labelling.guidelines(), []);
+  const found = useLoaded(() => labelling.guidelines(language.value), [language.value]);
   return (
     <details class="card guidelines" open={isWide}>
       <summary>{say("guidelines")}</summary>

@@ -77,7 +77,11 @@ function Voting({ comparison }: { comparison: Comparison }) {
         {(["left", "right"] as const).map((side) => (
           <article key={side} class="card judged" aria-label={say(side === "left" ? "leftAnswer" : "rightAnswer")}>
             <span class="field-name">{say(side === "left" ? "leftAnswer" : "rightAnswer")}</span>
-            <Markdown text={shown[side]} copy={say("copy")} copied={say("copied")} />
+            {shown[side].trim() ? (
+              <Markdown text={shown[side]} copy={say("copy")} copied={say("copied")} />
+            ) : (
+              <p class="hint">{say("noAnswer")}</p>
+            )}
           </article>
         ))}
       </div>

@@ -71,9 +71,11 @@ export function Desk({ task }: { task: Task }) {
             {say("allBad")}
           </button>
         )}
-        <button type="button" class="plain" disabled={isSending.value} onClick={() => void submit({ cannot_judge: true })}>
-          {say("cannotJudge")}
-        </button>
+        {JUDGING.includes(task.kind) && (
+          <button type="button" class="plain" disabled={isSending.value} onClick={() => void submit({ cannot_judge: true })}>
+            {say("cannotJudge")}
+          </button>
+        )}
         <button type="button" class="quiet" onClick={() => setAsking("skip")}>
           {say("skip")}
         </button>
@@ -180,6 +182,7 @@ function Rank({ task }: { task: Task }) {
   );
 }
 
+const JUDGING: Task["kind"][] = ["rank", "rate_answer", "rate_chat"];
 const SEVEN = [1, 2, 3, 4, 5, 6, 7];
 
 function RateAnswer({ task }: { task: Task }) {

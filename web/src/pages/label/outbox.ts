@@ -80,7 +80,7 @@ async function deliver(person: string, send: Send): Promise<boolean> {
         noteTrouble(error);
         return false;
       }
-      const refusal = error instanceof Error ? error.message : String(error);
+      const refusal = explain(error);
       keep(parcels.value.map((one) => (one === next ? { ...one, refusal } : one)));
     }
   }

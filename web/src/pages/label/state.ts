@@ -1,6 +1,6 @@
 // The labeler's desk: one task at a time, its draft, the time spent on it, and what is handed in.
 import { effect, signal } from "@preact/signals";
-import { ApiError, explain } from "../../api";
+import { ApiError, explain, isAbort } from "../../api";
 import { announce, notify, report } from "../../parts/notices";
 import { me } from "../../session";
 import { type Draft, type Judgement, type Kind, labelling, type Progress, type Task } from "./api";
@@ -68,25 +68,37 @@ function show(next: Task | null): void {
   lookedSince = performance.now();
 }
 
-/** The next task; work that waits to be sent goes first. */
+let asked = 0;
+
+/** The next task; work that waits to be sent goes first. Asked for twice, as by another kind, the last one counts. */
 export async function next(): Promise<void> {
+  const ticket = ++asked;
   isLoading.value = true;
   failure.value = null;
   try {
     const isThrough = await flush(person(), labelling.submit);
-    if (!isThrough) return show(null);
-    show(await labelling.next(kinds.value));
-    progress.value = await labelling.progress();
+    const found = isThrough ? await labelling.next(kinds.value) : null;
+    if (ticket !== asked) return;
+    show(found);
+    if (isThrough) progress.value = await labelling.progress();
   } catch (error) {
+    if (ticket !== asked) return;
     if (mayPass(error)) noteTrouble(error);
     else failure.value = explain(error);
     show(null);
   } finally {
-    isLoading.value = false;
+    if (ticket === asked) isLoading.value = false;
   }
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;
+let underWay: AbortController | undefined;
+
+/** A draft that comes after its judgement would be refused. */
+function stopSaving(): void {
+  clearTimeout(timer);
+  underWay?.abort();
+}
 
 export function change(fields: Partial<Draft>): void {
   draft.value = { ...draft.value, ...fields };
@@ -99,11 +111,12 @@ async function save(): Promise<void> {
   const own = task.value;
   if (!own) return;
   bookTime();
+  underWay = new AbortController();
   try {
-    await labelling.saveDraft(own.id, draft.value);
+    await labelling.saveDraft(own.id, draft.value, underWay.signal);
     if (task.value === own && saving.value !== "lost") saving.value = "saved";
   } catch (error) {
-    if (task.value !== own) return;
+    if (task.value !== own || isAbort(error)) return;
     saving.value = error instanceof ApiError && error.status === 409 ? "lost" : "here";
     if (!mayPass(error) && saving.value !== "lost") report(error);
   }
@@ -135,7 +148,7 @@ export async function submit(special: Special = {}): Promise<void> {
   const own = task.value;
   if (!own || isSending.value) return;
   isSending.value = true;
-  clearTimeout(timer);
+  stopSaving();
   put({ task: own.id, person: person(), judgement: judgementOf(own, special) });
   try {
     const isThrough = await flush(person(), labelling.submit);
@@ -150,7 +163,7 @@ export async function submit(special: Special = {}): Promise<void> {
 export async function skip(reason: string): Promise<void> {
   const own = task.value;
   if (!own) return;
-  clearTimeout(timer);
+  stopSaving();
   try {
     await labelling.skip(own.id, reason);
     canUndo.value = true;
@@ -161,7 +174,7 @@ export async function skip(reason: string): Promise<void> {
 }
 
 export async function undo(): Promise<void> {
-  clearTimeout(timer);
+  stopSaving();
   try {
     const back = await labelling.undo();
     canUndo.value = false;

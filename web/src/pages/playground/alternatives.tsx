@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { visible } from "../../parts/visible";
 import { percent } from "../../words";
-import { canContinue, type Piece } from "./pieces";
+import { canContinue, leadOf, type Piece, shownToken } from "./pieces";
 import { branch, type Column } from "./state";
 import { say } from "./words";
 
@@ -23,7 +23,7 @@ export function Alternatives({ piece, place, column, anchor, onEnter, onLeave, o
   useLayoutEffect(() => {
     if (box.current) placeBelow(box.current, anchor());
   }, [piece]);
-  const rank = piece.top.findIndex((one) => one.text === piece.text) + 1;
+  const rank = piece.top.findIndex((one) => one.text === leadOf(piece)) + 1;
   const covered = piece.top.reduce((sum, one) => sum + Math.exp(one.logp), 0);
   const most = Math.exp(piece.top[0]?.logp ?? 0);
   return (
@@ -47,7 +47,7 @@ export function Alternatives({ piece, place, column, anchor, onEnter, onLeave, o
           <li key={one.text}>
             <button
               type="button"
-              class={one.text === piece.text ? "alternative same" : "alternative"}
+              class={one.text === leadOf(piece) ? "alternative same" : "alternative"}
               disabled={!canContinue(one.text)}
               onClick={() => {
                 onClose();
@@ -56,7 +56,7 @@ export function Alternatives({ piece, place, column, anchor, onEnter, onLeave, o
             >
               <i style={{ width: `${(100 * Math.exp(one.logp)) / most}%` }} />
               <span class="for-readers">{say("branchTo")} </span>
-              <code>{visible(one.text)}</code> <span class="numbers">{percent(Math.exp(one.logp))}</span>
+              <code>{shownToken(one.text)}</code> <span class="numbers">{percent(Math.exp(one.logp))}</span>
             </button>
           </li>
         ))}

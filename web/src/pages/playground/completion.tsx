@@ -5,7 +5,7 @@ import { walk } from "../../parts/roving";
 import { visible } from "../../parts/visible";
 import { number, percent } from "../../words";
 import { likelihoodLevel, perplexity } from "./maths";
-import { type Piece, textOf } from "./pieces";
+import { type Piece, textOf, tokensOf } from "./pieces";
 import { Alternatives } from "./alternatives";
 import { adopt, type Column, focus, hasColours, undoBranch } from "./state";
 import { say } from "./words";
@@ -95,12 +95,13 @@ function title(column: Column): string {
 }
 
 function Stats({ column }: { column: Column }) {
-  const logps = column.pieces.flatMap((piece) => (piece.logp === null ? [] : [piece.logp]));
+  const known = column.pieces.filter((piece) => piece.logp !== null);
+  const logp = known.reduce((sum, piece) => sum + (piece.logp ?? 0), 0);
   const ending = { length: say("cut"), cancelled: say("cancelled"), stop: say("ended") }[column.finish ?? ""];
   return (
     <span class="hint numbers">
-      {column.pieces.length > 0 && say("stats", { count: column.pieces.length })}
-      {logps.length > 0 && ` · ${say("perplexity", { value: number(perplexity(logps), 1) })}`}
+      {column.pieces.length > 0 && say("stats", { count: tokensOf(column.pieces) })}
+      {known.length > 0 && ` · ${say("perplexity", { value: number(perplexity(logp, tokensOf(known)), 1) })}`}
       {ending && ` · ${ending}`}
     </span>
   );

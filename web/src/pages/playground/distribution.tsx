@@ -2,7 +2,7 @@
 import { visible } from "../../parts/visible";
 import { number, percent } from "../../words";
 import { entropy, reshape } from "./maths";
-import { textOf } from "./pieces";
+import { shownToken, textOf } from "./pieces";
 import { focused, sampling } from "./state";
 import { say } from "./words";
 
@@ -38,7 +38,7 @@ export function Distribution() {
           {rows.map((row) => (
             <tr key={row.text} class={row.isKept ? "" : "left-out"}>
               <th scope="row">
-                <code>{visible(row.text)}</code>
+                <code>{shownToken(row.text)}</code>
               </th>
               <td class="shares" aria-hidden="true">
                 <i class="bar-before" style={{ width: `${(100 * row.before) / scale}%` }} />

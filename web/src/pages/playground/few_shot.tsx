@@ -67,6 +67,7 @@ export function FewShot() {
         <span>{say("query")}</span>
         <input value={now.query} onInput={(event) => set({ query: event.currentTarget.value })} />
       </label>
+      <p class="hint">{say("answerLine")}</p>
       <button
         type="button"
         class="quiet small few-shot-use"

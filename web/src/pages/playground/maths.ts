@@ -103,7 +103,7 @@ export function likelihoodLevel(logp: number): number {
 }
 export const LEVELS = [0.02, 0.1, 0.25, 0.5, 0.8] as const;
 
-export function perplexity(logps: readonly number[]): number {
-  if (!logps.length) return Number.NaN;
-  return Math.exp(-logps.reduce((sum, logp) => sum + logp, 0) / logps.length);
+/** Of so many tokens with this log-probability together. */
+export function perplexity(logp: number, tokens: number): number {
+  return tokens ? Math.exp(-logp / tokens) : Number.NaN;
 }

@@ -13,6 +13,10 @@ export interface Shots {
   query: string;
 }
 
+const BETWEEN = "\n\n";
+/** Examples are lines, so an answer is over where its line is. */
+export const ANSWER_END = "\n";
+
 /** The prompt with the first `count` examples. It ends without a space: tokens usually begin with theirs. */
 export function fewShotPrompt(shots: Shots, count: number): string {
   const { inputName, outputName } = shots;
@@ -21,7 +25,7 @@ export function fewShotPrompt(shots: Shots, count: number): string {
     .map(({ input, output }) => `${inputName}: ${input}\n${outputName}: ${output}`);
   if (shots.instruction.trim()) blocks.unshift(shots.instruction.trim());
   blocks.push(`${inputName}: ${shots.query}\n${outputName}:`);
-  return blocks.join("\n\n");
+  return blocks.join(BETWEEN);
 }
 
 /** Zero, one and all examples, without saying the same twice. */

@@ -6,9 +6,9 @@ import { DEFAULT_SAMPLING } from "../../parts/sampling_fields";
 import { language, recall, remember } from "../../preferences";
 import { writingModels } from "../../session";
 import type { Candidate } from "./maths";
-import { type Piece, piecesOf, textOf } from "./pieces";
+import { joined, type Piece, piecesOf, textOf, within } from "./pieces";
 import { PRESETS } from "./presets";
-import { fewShotPrompt, shotCounts, type Shots } from "./prompts";
+import { ANSWER_END, fewShotPrompt, shotCounts, type Shots } from "./prompts";
 
 const KEY = "chatwright.playground";
 const ALTERNATIVES = 10;
@@ -120,7 +120,8 @@ export function branch(id: number, place: number, candidate: Candidate): void {
   const old = column?.pieces[place];
   if (!column || !old) return;
   column.controller?.abort();
-  const start = [...column.pieces.slice(0, place), { ...old, ...candidate, isChosen: true }];
+  const { top, heat } = old;
+  const start = [...column.pieces.slice(0, place), { ...candidate, top, heat, isChosen: true }];
   change(id, { past: [...column.past, column.pieces] });
   focus.value = { column: id, place };
   void write(id, start);
@@ -152,12 +153,15 @@ async function write(id: number, start: Piece[]): Promise<void> {
   const controller = new AbortController();
   change(id, { pieces: start, controller, finish: null });
   let pieces = start;
+  let said = textOf(start);
   try {
-    const request = { model: column.model, prompt: column.prompt + textOf(start), ...sampling.value };
+    const request = { ...requestOf(column), prompt: column.prompt + said };
     for await (const chunk of completion(request, controller.signal)) {
       const choice = chunk.choices[0];
       if (!choice) continue;
-      pieces = [...pieces, ...piecesOf(choice, request.temperature)];
+      said += choice.text;
+      pieces = joined(pieces, piecesOf(choice, request.temperature));
+      if (choice.finish_reason) pieces = within(pieces, said);
       change(id, { pieces, finish: choice.finish_reason });
     }
   } catch (error) {
@@ -167,6 +171,13 @@ async function write(id: number, start: Piece[]): Promise<void> {
     const now = columns.value.find((one) => one.id === id);
     if (now?.controller === controller) change(id, { controller: null }); // a later branch has its own
   }
+}
+
+/** In a few-shot comparison an answer is one line, as the examples are, unless the person set another end. */
+function requestOf(column: Column): { model: string; prompt: string } & Sampling {
+  const own = sampling.value;
+  const stop = column.shots !== null && !own.stop?.length ? { stop: [ANSWER_END] } : {};
+  return { model: column.model, prompt: column.prompt, ...own, ...stop };
 }
 
 async function* completion(

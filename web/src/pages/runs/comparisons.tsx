@@ -166,6 +166,7 @@ function ResultView({ comparison, runs, onChanged }: ResultProps) {
         )}
       </header>
       <WinRate result={result} />
+      <Prompts comparison={comparison} />
       <dl class="figures">
         <Figure name={say("votes")} value={number(result.votes)} />
         <Figure name={say("wins")} value={number(result.wins)} />
@@ -191,6 +192,23 @@ function ResultView({ comparison, runs, onChanged }: ResultProps) {
         <PromoteDialog runs={runs} given={promoting} onClose={() => setPromoting(null)} onDone={onChanged} />
       )}
     </section>
+  );
+}
+
+const KNOWN_AS = ["fresh", "test", "held_back", "seen", "given"] as const;
+
+/** An exam that was practised says little: how many of the prompts are how well known to the models. */
+function Prompts({ comparison }: { comparison: Comparison }) {
+  const parts = KNOWN_AS.filter((name) => comparison.prompts[name] > 0).map((name) =>
+    say(`prompts_${name}`, { count: comparison.prompts[name] }),
+  );
+  return (
+    <>
+      {parts.length > 0 && (
+        <p class={comparison.prompts.seen > 0 ? "note" : "hint"}>{say("promptsCompared", { parts: parts.join(", ") })}</p>
+      )}
+      {comparison.left_out > 0 && <p class="hint">{say("pairsLeftOut", { count: comparison.left_out })}</p>}
+    </>
   );
 }
 

@@ -6,7 +6,8 @@ import { Plot } from "../../parts/plot";
 import { language } from "../../preferences";
 import { type Row, type State, watching } from "./api";
 import { type Chart, chartsOf, curvesOf, keysOf } from "./curves_data";
-import { metricName, say } from "./words";
+import { metricName } from "./measure_words";
+import { say } from "./words";
 
 const EVERY_MS = 2000;
 

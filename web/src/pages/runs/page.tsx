@@ -18,6 +18,16 @@ type View = "runs" | "reports" | "served" | "training" | "comparisons";
 const LOOK_EVERY_MS = 6000;
 
 export default function RunsPage() {
+  if (me.value?.role !== "chatter") return <Watching />;
+  return (
+    <section class="door">
+      <h1>{say("heading")}</h1>
+      <p>{say("notForChatters")}</p>
+    </section>
+  );
+}
+
+function Watching() {
   const isAdmin = me.value?.role === "admin";
   const views: View[] = ["runs", "reports", "served", ...(isAdmin ? (["training", "comparisons"] as const) : [])];
   const asked = place.value.query.get("view") as View | null;

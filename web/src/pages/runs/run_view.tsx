@@ -5,8 +5,9 @@ import { Markdown } from "../../parts/markdown";
 import { type Stage, type State, watching } from "./api";
 import { Curves, short } from "./curves";
 import { LineageDrawing } from "./lineage";
+import { metricName, roleName, valueName } from "./measure_words";
 import { amount, duration, energy, size } from "./units";
-import { kindName, metricName, say, time } from "./words";
+import { kindName, say, time } from "./words";
 
 const LOOK_EVERY_MS = 5000;
 
@@ -126,7 +127,7 @@ function Receipt({ stage }: { stage: Stage }) {
         {parents.length > 0 && (
           <div class="fact">
             <dt>{say("madeFrom")}</dt>
-            <dd>{parents.map(([role, name]) => (role === name ? name : `${name} (${role})`)).join(", ")}</dd>
+            <dd>{parents.map(([role, name]) => (role === name ? name : `${name} (${roleName(role)})`)).join(", ")}</dd>
           </div>
         )}
       </dl>
@@ -145,7 +146,7 @@ function Outcome({ stage }: { stage: Stage }) {
         {rows.slice(0, 14).map(([key, value]) => (
           <div key={key} class="fact">
             <dt>{metricName(key)}</dt>
-            <dd>{typeof value === "number" ? short(value) : String(value)}</dd>
+            <dd>{typeof value === "number" ? short(value) : valueName(String(value))}</dd>
           </div>
         ))}
       </dl>

@@ -47,6 +47,7 @@ function Days() {
       {found.value && !rows.length && <p class="empty">{say("noUse")}</p>}
       {new Set(rows.map((row) => row.day)).size > 1 && <RequestsPlot rows={rows} names={names} />}
       {rows.length > 0 && <DaysTable rows={rows} />}
+      {rows.length > 0 && <p class="hint">{say("refusalsMore")}</p>}
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Dialog } from "../../parts/dialog";
 import { useLoaded } from "../../parts/loaded";
 import { notify, report } from "../../parts/notices";
+import { addressOf, go } from "../../router";
 import { number, percent } from "../../words";
 import { type Job, type JobKind, type Training as Facts, watching } from "./api";
 import { Curves } from "./curves";
@@ -93,6 +94,7 @@ function Plainly({ facts }: { facts: Facts }) {
       <p class={comparisons < enough ? "note" : "hint"}>
         {comparisons === 0 ? say("nothingToLearn") : say(comparisons < enough ? "tooFew" : "enough", { have: comparisons, enough })}
       </p>
+      {comparisons === 0 && <ToTheQueue />}
       {facts.simulated > 0 && (
         <p class="row">
           <span class="badge live-still">{say("simulated")}</span>{" "}
@@ -110,9 +112,34 @@ function Plainly({ facts }: { facts: Facts }) {
               interval: low === null || high === null ? "–" : `${percent(low)} – ${percent(high)}`,
             })
           : say("reachedNothing")}
+        {last?.comparisons != null && ` ${learnedFrom(last.comparisons, last.simulated)}`}
       </p>
     </section>
   );
+}
+
+/** Where answers are put before people, or a simulated labeler fills in. */
+function ToTheQueue() {
+  return (
+    <p>
+      <a
+        class="plain small"
+        href={addressOf("admin", { tab: "queue" })}
+        onClick={(event) => {
+          event.preventDefault();
+          go("admin", { tab: "queue" });
+        }}
+      >
+        {say("toTheQueue")}
+      </a>
+    </p>
+  );
+}
+
+/** A reward model that came with a run was not taught by the people here: whose comparisons they were is said. */
+function learnedFrom(comparisons: number, simulated: number | null): string {
+  const all = { all: comparisons };
+  return simulated === null ? say("learnedFromUnknown", all) : say("learnedFrom", { ...all, simulated });
 }
 
 /** Whose rankings these are: one person alone should not decide what a model learns. */
@@ -124,7 +151,10 @@ function Contributors({ people }: { people: Facts["people"] }) {
       <ul class="bars">
         {people.map((one) => (
           <li key={one.labeler}>
-            <bdi class="bar-name">{one.name ?? (one.labeler || say("fromFiles"))}</bdi>
+            <span class="bar-name">
+              <bdi>{one.simulated && one.labeler === "simulated" ? say("simulatedLabeler") : (one.name ?? (one.labeler || say("fromFiles")))}</bdi>
+              {one.simulated && <span class="badge">{say("simulated")}</span>}
+            </span>
             <span class="bar" aria-hidden="true">
               <i style={{ width: `${(100 * one.rows) / Math.max(1, all)}%` }} />
             </span>
@@ -149,6 +179,8 @@ function Start({ facts, onStarted }: { facts: Facts; onStarted: (job: Job) => vo
   const [isAsking, setAsking] = useState(false);
   const [submission, setSubmission] = useState("");
   const read = readSettings(settings);
+  const learnable = facts.comparisons - (withSimulated ? 0 : facts.simulated_comparisons);
+  const lacks = kind !== "ppo" && learnable === 0;
   const start = async () => {
     setAsking(false);
     try {
@@ -210,9 +242,10 @@ function Start({ facts, onStarted }: { facts: Facts; onStarted: (job: Job) => vo
         </label>
         {read.wrong.length > 0 && <p class="failure">{say("wrongLines", { lines: read.wrong.join(" · ") })}</p>}
       </details>
-      <button type="submit" class="primary" disabled={!run || read.wrong.length > 0}>
+      <button type="submit" class="primary" disabled={!run || lacks || read.wrong.length > 0}>
         {say("start")}
       </button>
+      {lacks && <p class="note">{say(facts.comparisons > 0 ? "onlySimulated" : "nothingToStartFrom")}</p>}
       {!sources.length && <p class="hint">{say("noSource")}</p>}
       {isAsking && (
         <Dialog title={say(`job_${kind}`)} close={say("close")} onClose={() => setAsking(false)}>
@@ -270,6 +303,11 @@ function JobView({ job, onChanged }: { job: Job; onChanged: () => void }) {
         )}
       </header>
       {job.error && <p class="failure">{job.error}</p>}
+      {job.prompts && (
+        <p class={job.prompts.validation ? "hint" : "note"}>
+          {say(job.prompts.validation ? "promptsWatched" : "promptsTooFew", { ...job.prompts })}
+        </p>
+      )}
       {run.value && busy && (
         <>
           <p class="hint">

@@ -12,7 +12,7 @@ export function size(bytes: number): string {
 }
 
 export function energy(joules: number): string {
-  return joules < 3600 ? `${number(joules)} J` : `${number(joules / 3600, 2)} Wh`;
+  return joules < 3600 ? `${number(joules, joules > 0 && joules < 100 ? 1 : 0)} J` : `${number(joules / 3600, 2)} Wh`;
 }
 
 export function amount(value: number): string {

@@ -13,7 +13,7 @@ export function useTokens(model: string, text: string): { text: string; list: To
     const timer = setTimeout(() => {
       api
         .tokens(model, text, controller.signal)
-        .then((list) => setFound({ text, list }))
+        .then((list) => !controller.signal.aborted && setFound({ text, list }))
         .catch(report);
     }, PAUSE_MS);
     return () => {

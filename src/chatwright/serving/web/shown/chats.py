@@ -6,7 +6,7 @@ from typing import Literal
 
 from chatwright.serving.web.shown.plain import Shown
 
-__all__ = ["Chat", "ChatList", "ChatRating", "Message", "MessageFeedback", "Score"]
+__all__ = ["Chat", "ChatList", "ChatRating", "Context", "Message", "MessageFeedback", "Score"]
 
 
 class MessageFeedback(Shown):
@@ -65,3 +65,15 @@ class Score(Shown):
 
     score: float
     model: str
+
+
+class Context(Shown):
+    """How the next prompt fills a model's context, in tokens; `room` is for the answer, 0 where nothing fits."""
+
+    system: int
+    history: int
+    """All but the system prompt, with the marks between the turns."""
+    room: int
+    window: int
+    turns_dropped: int
+    """The oldest messages, which the model does not read."""

@@ -101,6 +101,8 @@ class LabelerShown(Shown):
     gold_pairs: int
     seconds: float | None
     first_is_best: float | None
+    simulated: bool
+    """No person judged any of it."""
 
 
 class AgreementReport(Shown):

@@ -138,6 +138,13 @@ class UsageReport(Used):
     training: Used
 
 
+class DefaultCaps(Shown):
+    """What holds for a role that the setting does not name; a role that is not here either has no cap."""
+
+    daily_caps: dict[str, int]
+    training_caps: dict[str, int]
+
+
 class ServerSettings(Shown):
     """`training_caps`: rows of one person of a role in one training set; `training_share`: their greatest share."""
 
@@ -146,6 +153,7 @@ class ServerSettings(Shown):
     training_caps: dict[str, int | None]
     training_share: float | None
     guidelines: str
+    defaults: DefaultCaps
 
 
 class SharedChat(Shown):

@@ -32,6 +32,8 @@ class StageSummary(Shown):
     name: str
     kind: str
     complete: bool
+    has_rankings: bool
+    """A simulated labeler has ranked what it sampled."""
 
 
 class RunSummary(Shown):
@@ -102,7 +104,10 @@ class Samples(Shown):
 
 
 class ModelDay(Shown):
-    """Requests and tokens of everybody; thumbs, reward score and refusals of answers in chats."""
+    """Requests and tokens of everybody; thumbs, reward score and refusals of answers in chats.
+
+    `refusals`: answers that open like one, or that a moderator held back.
+    """
 
     day: str
     model: str
@@ -152,6 +157,9 @@ class Reached(Shown):
     accuracy: float
     interval: list[float | None]
     comparisons: int | None
+    """Those that it learned from."""
+    simulated: int | None
+    """Of these, those by a simulated labeler; null where an older run does not tell."""
 
 
 class Source(Shown):
@@ -167,10 +175,14 @@ class Contributor(Shown):
     name: str | None
     rows: int
     left_out: int
+    simulated: bool
+    """None of them is a person's."""
 
 
 class TrainingReport(Shown):
     comparisons: int
+    simulated_comparisons: int
+    """Of the comparisons, those by a simulated labeler."""
     rankings: int
     simulated: int
     demonstrations: int
@@ -184,6 +196,13 @@ class TrainingReport(Shown):
     sources: list[Source]
 
 
+class JobPrompts(Shown):
+    """How many prompts PPO practises on; those for validation are held back, and say when it stops. 0: too few."""
+
+    training: int
+    validation: int
+
+
 class JobShown(Shown):
     id: str
     kind: Literal["reward", "ppo", "loop"]
@@ -191,6 +210,7 @@ class JobShown(Shown):
     settings: dict[str, Any]
     run: str | None
     error: str
+    prompts: JobPrompts | None
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -218,10 +238,28 @@ class Comparison(Shown):
     created_at: str
 
 
+class PromptsCompared(Shown):
+    """How many of the pairs have a prompt that is as well known to the models; all 0 for an older comparison."""
+
+    fresh: int
+    """Of the queue; no run learned from it."""
+    test: int
+    """Of the tests of a run that the models come from."""
+    held_back: int
+    """PPO was only watched with it; the reward model may know it."""
+    seen: int
+    """Learned from, or nobody can tell."""
+    given: int
+    """Brought by whoever began the comparison."""
+
+
 class ComparisonForAdmin(Comparison):
     model_a: str
     model_b: str
     votes: int
+    left_out: int
+    """Prompts with nothing to choose from: both answers were empty, or the same."""
+    prompts: PromptsCompared
 
 
 class Comparisons(Shown):
