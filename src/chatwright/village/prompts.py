@@ -36,7 +36,7 @@ LEARNING_RULES = {
     "start": 0.06,
     "repeat": 0.04,
 }
-# Of 400: 150 questions about 75 facts, and so on.
+# Of 400: 150 questions, each test fact at least twice, and so on.
 TEST = {
     "fact": 0.375,
     "unanswerable": 0.125,
