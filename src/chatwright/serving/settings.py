@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,9 +148,11 @@ def _split(address: str) -> SplitResult | None:
 
 
 def is_origin(text: str) -> bool:
-    """Whether a text is what browsers send as the Origin of a page: scheme and host, and nothing behind them."""
-    parts = _split(text)
-    return parts is not None and text == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
+    """Whether a text is what browsers, their extensions and desktop programs send as Origin: scheme and host only."""
+    if text.startswith(("http:", "https:")):
+        parts = _split(text)
+        return parts is not None and text == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
+    return text == "null" or re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/@?#\s*]+", text) is not None
 
 
 def is_loopback(host: str) -> bool:

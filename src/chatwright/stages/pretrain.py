@@ -34,7 +34,7 @@ from chatwright.world import World, open_world, seed_everything
 
 CONTINUED = 80
 """How many times lower the derived learning rate is for a model that has learned already: docs/published-weights.md."""
-KEPT_AT_ONCE = 16 << 30
+KEPT_AT_ONCE = 4 << 30
 """Bytes that are kept for the way back, in float32, of the rows that a derived batch reads at once."""
 
 

@@ -16,6 +16,7 @@ from chatwright.store.columns import folded
 from chatwright.store.database import Database
 from chatwright.store.schema import messages
 
+OPENING = 200  # characters of an answer that tell whether it declines: who does so does at once
 WRITING = "writing"  # the finish_reason of an answer that a model is still giving; `complete` ends that
 
 
@@ -59,16 +60,17 @@ class Answers:
                 connection.execute(messages.update().where(messages.c.id == message_id).values(values))
 
     def since(self, moment: datetime, declines: Callable[[str], bool]) -> list[AnswerFacts]:
-        """When and by which model answers were given, how they ended, their scores, and whether they decline; not a
-        word of them."""
+        """When and by which model answers were given, how they ended, their scores, and whether their openings decline;
+        not a word of them."""
         wanted = sa.select(
             messages.c.created_at,
             messages.c.model,
             messages.c.finish_reason,
             messages.c.settings,
-            messages.c.content,
+            sa.func.substr(messages.c.content, 1, OPENING).label("opening"),
         )
-        wanted = wanted.where(messages.c.role == "assistant", messages.c.created_at >= moment).order_by(messages.c.id)
+        by_model = (messages.c.role == "assistant") & (messages.c.model != "")  # not what a person made of it
+        wanted = wanted.where(by_model, messages.c.created_at >= moment).order_by(messages.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [
@@ -77,7 +79,7 @@ class Answers:
                 row.model,
                 row.finish_reason,
                 (row.settings or {}).get("score"),
-                declines(row.content),
+                declines(row.opening),
             )
             for row in rows
         ]

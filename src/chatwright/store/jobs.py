@@ -142,8 +142,9 @@ class Jobs:
                 return None
             now = self._database.now()
             values = {"state": "running", "started_at": now, "owner": owner, "host": host, "seen_at": now}
-            taken = jobs.update().where(jobs.c.id == job_id).values(values).returning(jobs)
-            return _job(connection.execute(taken).one())
+            taken = jobs.update().where(jobs.c.id == job_id, jobs.c.state == "queued").values(values)
+            row = connection.execute(taken.returning(jobs)).one_or_none()
+            return None if row is None else _job(row)  # None: stopped at this very moment
 
     def note(
         self,

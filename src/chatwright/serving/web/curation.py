@@ -273,7 +273,7 @@ def _row(row: FeedbackRow) -> dict[str, Any]:
         "simulated": row.simulated,
         "category": row.category,
         "model": row.model,
-        "score": row.score,
+        "score": row.score if row.consent else None,
         # What is not consented to is counted, not read: it may be a private chat.
         "content": dict(row.content) if row.consent else {},
         "seconds": row.seconds,

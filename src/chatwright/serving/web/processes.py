@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,10 @@ import psutil
 from chatwright.serving.web.watching import is_alive
 from chatwright.store.jobs import Job
 
-__all__ = ["ask_to_stop", "is_gone", "is_still", "let_through", "new_owner", "start_waiting", "this_host", "turn_away"]
+__all__ = [
+    *("ask_to_stop", "is_gone", "is_still", "let_through", "new_owner", "same_host", "start_waiting", "this_host"),
+    "turn_away",
+]
 
 BEGINS_WITHIN = timedelta(minutes=10)  # after a job was taken; a process that is younger is somebody else's
 SAME_AGE_S = 5.0  # two readings of a process's age differ by less, two processes of one number by more
@@ -107,7 +111,15 @@ def this_host() -> str:
         marks.append(Path("/etc/machine-id").read_text())
     with contextlib.suppress(OSError):
         marks.append(str(Path("/proc/self/ns/pid").readlink()))
+    if len(marks) < 2:  # macOS, Windows, a bare container: what else tells machines apart
+        node = uuid.getnode()
+        marks.append(socket.gethostname() if node >> 40 & 1 else f"{node:x}")  # the bit: made up, another each time
     return f"{socket.gethostname()}-{hashlib.sha256(repr(marks).encode()).hexdigest()[:8]}"
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two names mean one machine: elsewhere it may be called otherwise, but not behind the last "-"."""
+    return one.rpartition("-")[2] == other.rpartition("-")[2]
 
 
 def new_owner(host: str) -> str:
@@ -118,7 +130,7 @@ def new_owner(host: str) -> str:
 def is_gone(owner: str, host: str) -> bool:
     """Whether an owner is known to be dead: it ran on this host, and its process is over."""
     parts = owner.split(" ")
-    if len(parts) != 4 or parts[0] != host:
+    if len(parts) != 4 or not same_host(parts[0], host):
         return False
     number, began = int(parts[1]), int(parts[2])
     try:

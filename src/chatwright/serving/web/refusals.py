@@ -7,16 +7,15 @@ language that it speaks. A count of such answers is an estimate: other words for
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
+from chatwright.store.answers import OPENING  # in a story, somebody may decline later
 from chatwright.village.speech import LANGUAGES, speech_of
 
 __all__ = ["declines"]
 
-OPENING = 200
-"""Characters that are looked at: who declines does so at once, and in a story somebody else may."""
 
-
+@lru_cache(maxsize=50_000)
 def declines(answer: str) -> bool:
     """Whether an answer opens with a refusal."""
     return _refusal().search(answer[:OPENING].lower()) is not None

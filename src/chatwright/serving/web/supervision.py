@@ -30,6 +30,7 @@ from chatwright.serving.web.processes import (
     is_still,
     let_through,
     new_owner,
+    same_host,
     start_waiting,
     this_host,
     turn_away,
@@ -94,8 +95,11 @@ class Supervisor:
 
     def take_up(self) -> None:
         """After a start: mark what died with an earlier server, or after it; go on watching what still runs."""
-        for job in self._store.jobs.open():
-            self._watch(job)
+        try:
+            for job in self._store.jobs.open():
+                self._watch(job)
+        except Exception:  # the thread tries again; the server has other things to do as well
+            log.exception("the jobs could not be looked after")
         self.wake()
 
     def cancel(self, job_id: int) -> Job:
@@ -172,7 +176,7 @@ class Supervisor:
     # -- whose a job is --
 
     def _is_here(self, job: Job) -> bool:
-        return job.host in ("", self._host)
+        return not job.host or same_host(job.host, self._host)
 
     def _is_left(self, job: Job) -> bool:
         """Whether nobody looks after a job any more, as far as can be known from here."""
@@ -187,7 +191,7 @@ class Supervisor:
         """Whether a waiting job may begin here: another server may watch runs that this one does not know."""
         if job.owner in ("", self.owner):
             return True
-        is_near = job.owner.split(" ")[0] == self._host
+        is_near = same_host(job.owner.split(" ")[0], self._host)
         return self._is_left(job) and (is_near or self._suits(job)) or is_near and self._suits(job)
 
     # -- one job --

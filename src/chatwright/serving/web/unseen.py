@@ -117,8 +117,12 @@ def _trained_on(store: Store) -> set[Conversation]:
 def _learned_by(runs: RunFolders, folders: Sequence[Path | None]) -> _Learned:
     found = _Learned()
     concerned: dict[Path, RunFolder] = {}
-    for run, stage in _ancestors(runs, folders):
+    ancestors = _ancestors(runs, folders)
+    there = {json_or_nothing(stage.folder / "done.json").get("results") for _, stage in ancestors}
+    for run, stage in ancestors:
         concerned[run.folder] = run
+        if any(_is_elsewhere(name, stage) for name, results in _parents(stage).items() if results not in there):
+            found.is_whole = False
         if stage.kind == "sft":
             found.practised.update(found.read(stage, _asked_in, "conversations"))
         elif stage.kind == "reward":
@@ -149,10 +153,20 @@ def _ancestors(runs: RunFolders, folders: Sequence[Path | None]) -> list[tuple[R
         if stage.folder in found:
             continue
         found[stage.folder] = run, stage
-        parents = stage.origin.get("parents")
-        hashes = parents.values() if isinstance(parents, Mapping) else ()
-        waiting += [by_results[results] for results in hashes if results in by_results]
+        waiting += [by_results[results] for results in _parents(stage).values() if results in by_results]
     return list(found.values())
+
+
+def _parents(stage: StageRecord) -> Mapping[str, Any]:
+    parents = stage.origin.get("parents")
+    return parents if isinstance(parents, Mapping) else {}
+
+
+def _is_elsewhere(name: str, stage: StageRecord) -> bool:
+    """Whether a parent that is not watched here may have learned from something; imported weights have no origin."""
+    folders = stage.origin.get("parent_folders")
+    folder = Path(str(folders.get(name, ""))) if isinstance(folders, Mapping) else Path()
+    return not folder.is_dir() or any((own / "origin.json").is_file() for own in (folder, folder.parent))
 
 
 # -- files of stages --

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from chatwright.disk import json_or_nothing
 from chatwright.errors import NotFoundError
 from chatwright.evaluation.run_files import StageRecord, stage_order, stage_record
@@ -213,6 +215,8 @@ def is_held(folder: Path) -> bool:
 
 def is_alive(process: int) -> bool:
     """Whether there is a process of this number, ours or not, that has not ended."""
+    if os.name == "nt":  # there signal 0 is Ctrl-C
+        return psutil.pid_exists(process)
     try:
         os.kill(process, 0)
     except ProcessLookupError:

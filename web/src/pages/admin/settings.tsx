@@ -1,5 +1,5 @@
 // What can change while the server runs: how long chats are kept, how much one person may judge, the guidelines.
-import { useLayoutEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Role } from "../../api";
 import { useLoaded } from "../../parts/loaded";
 import { Markdown } from "../../parts/markdown";
@@ -216,7 +216,12 @@ function Share({ settings, onSaved }: Props) {
 
 function Guidelines({ settings, shown, onSaved }: Props & { shown: string }) {
   const [text, setText] = useState(shown);
-  useLayoutEffect(() => setText(shown), [shown]);
+  const before = useRef(shown);
+  useLayoutEffect(() => {
+    const old = before.current;
+    before.current = shown;
+    setText((now) => (now === old ? shown : now)); // what is being written stays when the language changes
+  }, [shown]);
   const [view, setView] = useState<"edit" | "preview">("edit");
   const [isBusy, work] = useWork();
   const put = (guidelines: string) =>
@@ -227,7 +232,9 @@ function Guidelines({ settings, shown, onSaved }: Props & { shown: string }) {
     });
   const reset = async () => {
     const question = { title: say("usualTitle"), text: say("usualText"), action: say("useUsual") };
-    if (await sure(question)) await put("");
+    if (!(await sure(question))) return;
+    setText(shown);
+    await put("");
   };
   return (
     <section class="card box" aria-label={say("guidelines")}>

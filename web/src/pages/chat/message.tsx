@@ -1,6 +1,5 @@
 // One turn on screen, with what can be done to it.
-import { memo } from "preact/compat";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Message, Thumb } from "../../api";
 import { CopyButton } from "../../parts/copy";
 import { Icon } from "../../parts/icons";
@@ -72,15 +71,13 @@ function Writer({ message, isWriting }: { message: Message; isWriting: boolean }
 }
 
 /** Formatting costs time: an answer that did not change is left alone while another one streams. */
-const Answer = memo(function Answer({ text, isWriting }: { text: string; isWriting: boolean }) {
+function Answer({ text, isWriting }: { text: string; isWriting: boolean }) {
   const copy = say("copy");
   const copied = say("copied");
-  return (
-    <div class={isWriting ? "writing" : ""}>
-      <Markdown text={text} copy={copy} copied={copied} />
-    </div>
-  );
-});
+  // Not `memo`: it is in preact/compat, which makes every onChange of the whole app an onInput.
+  const shown = useMemo(() => <Markdown text={text} copy={copy} copied={copied} />, [text, copy, copied]);
+  return <div class={isWriting ? "writing" : ""}>{shown}</div>;
+}
 
 export function Ending({ reason }: { reason: string | null }) {
   if (reason === "length") return <p class="hint">{say("cut")}</p>;

@@ -121,6 +121,7 @@ export async function sendMessage(text: string, count: number): Promise<boolean>
   drafts.value = null;
   try {
     const id = await ensureChat(text);
+    await savingSystem.catch(() => null); // who was told of a failure may still ask
     if (chat.value?.id !== id) return false;
     const parent = path.value.at(-1)?.id ?? null;
     const message = await api.addMessage(id, { parent, role: "user", content: text });
@@ -343,10 +344,19 @@ export async function changeSharing(change: Partial<Pick<Chat, "shared" | "conse
   );
 }
 
+const wantedSystem = new Map<string, string>();
+let savingSystem: Promise<unknown> = Promise.resolve();
+
 /** The system prompt belongs to the chat: an open one is changed on the server as well. */
 export async function changeSystem(text: string): Promise<void> {
   system.value = text;
   const id = chat.value?.id;
-  if (id) await api.changeChat(id, { system: text });
+  if (id) {
+    wantedSystem.set(id, text); // one after the other, and only the newest: a late one would overwrite it
+    savingSystem = savingSystem
+      .catch(() => null)
+      .then(() => (wantedSystem.get(id) === text ? api.changeChat(id, { system: text }) : null));
+    await savingSystem;
+  }
   if (chat.value?.id === id) recount();
 }

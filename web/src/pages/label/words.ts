@@ -243,7 +243,7 @@ const words = dictionary(
     agreementOf: "Einigkeit bei",
     answer_rating: "Noten",
     chat_rating: "Gespräche",
-    pairwise: "Einige Paare",
+    pairwise: "Gleiche Reihenfolge",
     agreementLine: "Aus {items} Stücken, die mehrere beurteilt haben, {pairs} Paare. Bei InstructGPT waren sich die Urteilenden bei 73 bis 77 % der Paare einig.",
     labelers: "Urteilende",
     labeler: "Wer",
