@@ -17,7 +17,7 @@ from chatwright.artefacts import save_model
 from chatwright.errors import ConfigError
 from chatwright.serving import listening, serve
 from chatwright.serving.listening import address_of, bound, check_tls, hints_of
-from chatwright.serving.settings import ServeSettings
+from chatwright.serving.settings import ServeSettings, is_origin
 from chatwright.store import open_store
 from serving import CHAT, Scripted, serving
 from test_serving_clients import Serving
@@ -252,3 +252,15 @@ def test_pages_of_the_public_address_are_the_servers_own_whatever_host_the_proxy
             assert http.get("/health", headers=sent | {"origin": origin}).status_code == 403, origin
         assert http.get("/health", headers={"host": "evil.example"}).status_code == 403
         assert http.get("/health", headers={"host": ""}).status_code in (400, 403)
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_one"),
+    [
+        *(("https://a.example", True), ("http://127.0.0.1:3000", True), ("app://obsidian.md", True)),
+        *(("chrome-extension://abcdefgh", True), ("tauri://localhost", True), ("null", True)),
+        *(("https://a.example/", False), ("https://me@a.example", False), ("app://a/b", False), ("*", False)),
+    ],
+)
+def test_extensions_and_desktop_programs_have_origins_too(origin: str, is_one: bool) -> None:
+    assert is_origin(origin) is is_one
