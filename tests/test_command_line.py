@@ -202,7 +202,7 @@ def test_a_number_that_nothing_can_be_done_with_is_refused(arguments: list[str],
 def test_numbers_inside_of_settings_are_looked_at_too():
     @dataclass
     class Inner:
-        warmup: float = 7
+        weight_decay: float = float("inf")
         learning_rate: float = -1.0
 
     @dataclass
@@ -213,7 +213,7 @@ def test_numbers_inside_of_settings_are_looked_at_too():
         none: int | None = None
 
     assert list(wrong_numbers(Outer(Inner()))) == [
-        ("inner.warmup", "is 7; it must lie between 0 and 1"),
+        ("inner.weight_decay", "is inf; it must be a finite number"),
         ("inner.learning_rate", "is -1.0; it must be 0 or more"),
         ("threads", "is 1000000000; it must be at most 4096"),
     ]

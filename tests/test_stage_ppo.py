@@ -17,12 +17,11 @@ from chatwright.generation.engine import Engine
 from chatwright.generation.sampling import Sampling
 from chatwright.stages.ppo import Course, PPOConfig, _roll_out, ppo
 from chatwright.text.conversation import Conversation, render
-from chatwright.text.token_files import TokenWriter
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.policy_networks import Networks
 from chatwright.training.policy_optimisation import policy_logps
 from chatwright.training.prompts import Prompt
-from tiny import language_model, scalar_model, tokenizer, world_of
+from tiny import language_model, scalar_model, tokenizer, tokens_in, world_of
 
 WANTED = 12
 """The token that answers are rewarded for: rare, but not so rare that it is never seen."""
@@ -191,19 +190,6 @@ def test_a_reward_model_with_another_tokenizer_is_refused(given_files, tmp_path)
     config = replace(config_of(given_files, tmp_path / "ppo"), reward=tmp_path / "reward")
     with pytest.raises(InputError, match="different tokenizers"):
         ppo(config)
-
-
-def tokens_in(folder, own):
-    """A token folder of a text, as `tokenize` leaves it."""
-    folder.mkdir()
-    with TokenWriter(folder, own) as writer:
-        for part in ("train", "validation", "test"):
-            for _ in range(40):
-                writer.add(part, own.encode("the quick brown fox jumps over the lazy dog. "))
-        writer.note(sources=[])
-    own.save(folder)
-    (folder / "done.json").write_text("{}")
-    return folder
 
 
 def test_pretraining_text_is_read_up_to_the_models_context_and_only_with_its_own_tokenizer(given_files, tmp_path):

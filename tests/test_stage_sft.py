@@ -14,11 +14,10 @@ from chatwright.stages import sft as stage
 from chatwright.stages.sft import SFTConfig, sft
 from chatwright.text.conversation import Conversation
 from chatwright.text.published import read_tokenizer
-from chatwright.text.token_files import TokenWriter
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.training.best_weights import weights_of
 from published_tokenizers import write_style
-from tiny import language_model, tokenizer
+from tiny import language_model, tokenizer, tokens_in
 
 
 @pytest.fixture
@@ -73,19 +72,6 @@ def test_the_weights_with_the_best_validation_are_kept_and_not_the_last(parts, m
     kept = dict(load_language_model(out, device="cpu", precision="fp32")[0].named_parameters())
     assert all(torch.equal(kept[name], weight) for name, weight in seen[1].items())
     assert not torch.equal(kept["backbone.embedding.weight"], seen[2]["backbone.embedding.weight"])
-
-
-def tokens_in(folder, own):
-    """A token folder of a text, as `tokenize` leaves it."""
-    folder.mkdir()
-    with TokenWriter(folder, own) as writer:
-        for part in ("train", "validation", "test"):
-            for _ in range(40):
-                writer.add(part, own.encode("the quick brown fox jumps over the lazy dog. "))
-        writer.note(sources=[])
-    own.save(folder)
-    (folder / "done.json").write_text("{}")
-    return folder
 
 
 def test_texts_of_another_tokenizer_are_not_mixed_in(parts):

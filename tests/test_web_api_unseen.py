@@ -108,6 +108,15 @@ def test_where_a_file_is_gone_no_prompt_of_the_queue_counts_as_new(
     assert "cannot be read again" in caplog.text
 
 
+def test_where_a_parent_is_not_watched_no_prompt_of_the_queue_counts_as_new(
+    store: Store, directory: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "alone").mkdir()
+    (directory / "first-loop-1").rename(tmp_path / "alone" / "first-loop-1")
+    found = chosen(store, tmp_path / "alone", tmp_path / "alone" / "first-loop-1" / "ppo")
+    assert "fresh" not in found and "new?" in found["seen"]
+
+
 def test_a_comparison_says_which_prompts_decided_it(store: Store, directory: Path) -> None:
     speakers: dict[str, Any] = {CHAT: Scripted(["one"]), "other": Scripted(["two"])}
     cards = {CHAT: Card(folder=directory / "first-loop-1" / "ppo" / "model", stage="ppo")}

@@ -18,7 +18,7 @@ import pytest
 from chatwright.errors import ResourceError
 from chatwright.serving.training_usage import taken_by
 from chatwright.serving.web import supervision
-from chatwright.serving.web.processes import ask_to_stop, is_gone, is_still, new_owner
+from chatwright.serving.web.processes import ask_to_stop, is_gone, is_still, new_owner, same_host
 from chatwright.serving.web.supervision import Supervisor
 from chatwright.store import Store, open_store
 from chatwright.store.jobs import Job
@@ -403,3 +403,26 @@ def test_a_full_disk_when_a_job_ends_loses_neither_its_error_nor_its_usage(
 
 def full_disk(*_: object, **__: object) -> Any:
     raise ResourceError("a.db: database or disk is full; make room on the disk")
+
+
+def test_a_job_that_cannot_be_looked_after_at_the_start_is_looked_after_later(
+    own_store: Store, server: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = own_store.jobs.add("loop", {}, owner="")
+    supervisor = server()
+    real, failures = supervisor._watch, []
+
+    def once_full(found: Job) -> None:
+        if not failures:
+            failures.append(found.id)
+            raise ResourceError("the disk is full")
+        real(found)
+
+    monkeypatch.setattr(supervisor, "_watch", once_full)
+    supervisor.take_up()
+    assert until(lambda: own_store.jobs.get(job.id).state == "running", 20) and failures == [job.id]
+
+
+def test_a_machine_that_is_called_otherwise_today_is_the_same_machine() -> None:
+    assert same_host("laptop-01ab23cd", "laptop-home.lan-01ab23cd")
+    assert not same_host("laptop-01ab23cd", "laptop-ffff0000")

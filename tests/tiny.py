@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from chatwright.models.heads import LanguageModel, ScalarModel
 from chatwright.models.state import CacheState
 from chatwright.models.stepping import Step
 from chatwright.models.transformer import Transformer, TransformerConfig
+from chatwright.text.token_files import TokenWriter
 from chatwright.text.tokenizer import Tokenizer
 from chatwright.world import World
 
@@ -65,3 +67,16 @@ def tokenizer() -> Tokenizer:
 
 def random_tokens(*shape: int, vocabulary: int = 40, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, vocabulary, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def tokens_in(folder: Path, own: Tokenizer) -> Path:
+    """A token folder of a text, as `tokenize` leaves it."""
+    folder.mkdir()
+    with TokenWriter(folder, own) as writer:
+        for part in ("train", "validation", "test"):
+            for _ in range(40):
+                writer.add(part, own.encode("the quick brown fox jumps over the lazy dog. "))
+        writer.note(sources=[])
+    own.save(folder)
+    (folder / "done.json").write_text("{}")
+    return folder

@@ -70,8 +70,6 @@ def _wrong(name: str, value: float) -> str:
         return f"be at most {LARGEST}"
     if name == "threads" and value > MOST_THREADS:
         return f"be at most {MOST_THREADS}"
-    if name == "warmup" and not 0 <= value <= 1:
-        return "lie between 0 and 1"
     if value < 0 and (name == "seed" or name.endswith(("learning_rate", "weight_decay"))):
         return "be 0 or more"
     return ""

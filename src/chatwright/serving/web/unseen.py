@@ -165,8 +165,10 @@ def _parents(stage: StageRecord) -> Mapping[str, Any]:
 def _is_elsewhere(name: str, stage: StageRecord) -> bool:
     """Whether a parent that is not watched here may have learned from something; imported weights have no origin."""
     folders = stage.origin.get("parent_folders")
-    folder = Path(str(folders.get(name, ""))) if isinstance(folders, Mapping) else Path()
-    return not folder.is_dir() or any((own / "origin.json").is_file() for own in (folder, folder.parent))
+    told = folders.get(name) if isinstance(folders, Mapping) else None
+    if not told or not Path(told).is_dir():
+        return True  # nobody can tell
+    return any((own / "origin.json").is_file() for own in (Path(told), Path(told).parent))
 
 
 # -- files of stages --
